@@ -1,0 +1,38 @@
+# The project's own environment is .venv, with the exact versions of requirements-dev.txt.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: help env run test check samples ui clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+env: .venv/.ready ## make .venv; enter it with: . .venv/bin/activate
+
+.venv/.ready: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "Python 3.11 is needed; name it with: make env PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Python's venv module is needed (Debian: apt-get install python3-venv)"; exit 1; }
+	$(BIN)/python -m pip install --quiet uv==$(shell sed -n 's/^uv==//p' requirements-dev.txt)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	@touch $@
+
+run: env ## run the chain on the shipped samples
+	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . --env-manager=local
+
+ui: env ## browse the runs on http://127.0.0.1:5000
+	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlflow.db
+
+check: env ## lint and type-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check ## lint, type-check and run all tests
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+samples: env ## make the sample inputs and their truth anew; the same bytes each time
+	$(BIN)/python -m loadprofiles.synthetic --out .
+
+clean: ## remove the environment and what runs wrote
+	rm -rf .venv mlruns mlflow.db dtw
