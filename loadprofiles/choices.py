@@ -1,0 +1,4 @@
+"""Names that users choose from, in one place, and light enough to import for an option's help."""
+
+MODELS = ("kmeans", "kmedoids")
+DISTANCE_METRICS = ("euclidean", "dtw")
