@@ -1,0 +1,452 @@
+"""Reads the live MongoDB and writes its documents as the export that `etl_newmongo` takes.
+
+A document holds one meter, day and quantity: `id`, `date` (`YYYY-MM-DD`), `energy_type`, and the
+energy of each interval, in kWh, in a field named by the interval's start (`00:00:00`, `00:15:00`, …;
+local time). The export has the same columns, one row a document.
+
+A dropped connection does not end a read: it goes on after the last document received. No message
+shows the URI, which may hold a password; messages name the server by its host and port.
+"""
+
+import logging
+import math
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import pandas as pd
+from bson import Decimal128, ObjectId, Timestamp
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.cursor import Cursor
+from pymongo.database import Database
+from pymongo.errors import (
+    ConfigurationError,
+    ConnectionFailure,
+    CursorNotFound,
+    ExecutionTimeout,
+    InvalidName,
+    InvalidURI,
+    OperationFailure,
+)
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+from tqdm import tqdm
+
+from loadprofiles.errors import EmptyResultError, InputError, ParameterError
+from loadprofiles.tables import check_suffix, write_table
+
+Document: TypeAlias = dict[str, Any]
+
+KEYS: Final = ("id", "date", "energy_type")
+
+SERVER_SELECTION_MS: Final = 3_000
+SOCKET_TIMEOUT_MS: Final = 300_000  # a filter without an index may scan for minutes before its first batch
+COUNT_MS: Final = 5_000
+RETRY_SECONDS: Final = 60.0
+
+_SCHEMES: Final = ("mongodb://", "mongodb+srv://")
+_TIME_OF_DAY: Final = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d")
+_DROPPED: Final = (ConnectionFailure, CursorNotFound)
+_LOGIN_REFUSED: Final = {18, 334, 8000}  # AuthenticationFailed, MechanismUnavailable, Atlas's own code
+_UNAUTHORIZED: Final = 13
+_CHUNK_ROWS: Final = 10_000
+_NAMES_SHOWN: Final = 10
+_SAMPLE: Final = 1_000
+
+# MongoDB's order of `_id`s of different types, by $type alias. bool is listed apart from int, its parent.
+_ID_TYPES: Final[tuple[tuple[str, tuple[type, ...]], ...]] = (
+    ("number", (int, float, Decimal128)),
+    ("string", (str,)),
+    ("object", (dict,)),
+    ("binData", (bytes,)),
+    ("objectId", (ObjectId,)),
+    ("bool", (bool,)),
+    ("date", (datetime,)),
+    ("timestamp", (Timestamp,)),
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExportCounts:
+    """What `write_export` took, wrote and left out.
+
+    Attributes:
+        documents: Documents taken.
+        written: Rows written.
+        duplicates: Documents left out because a later one has the same id, date and energy type.
+        without_key: Documents left out because they lack an id, a date or an energy type.
+        stray_fields: Names of fields that are neither a key nor a time of day, and were left out.
+        unreadable_values: Values of a time of day that are no finite number, and were left empty.
+    """
+
+    documents: int
+    written: int
+    duplicates: int
+    without_key: int
+    stray_fields: int
+    unreadable_values: int
+
+
+def iter_documents(
+    uri: str,
+    database: str,
+    collection: str,
+    *,
+    energy_type: str = "active_sum",
+    batch_size: int = 1000,
+    progress: bool = True,
+) -> Iterator[Document]:
+    """The documents of one energy type, in the order of their `_id`, each exactly once.
+
+    The server filters; nothing is projected away, since the times of day are not known beforehand and
+    `write_export` counts the stray fields. Nothing is opened before the first document is asked for.
+
+    Args:
+        uri: Where the server is, `mongodb://[user:password@]host:port/[?options]`.
+        database: Its database.
+        collection: The collection in that database.
+        energy_type: The quantity wanted.
+        batch_size: Documents a round trip; also as many as are read again after a dropped connection.
+        progress: Show a progress bar, if standard error is a terminal.
+
+    Yields:
+        Documents with all their fields, `_id` included.
+
+    Raises:
+        ParameterError: The `batch_size` is below 1.
+        InputError: The URI is not one of MongoDB, the server cannot be reached or refuses the login or
+            the query, the connection is lost for longer than `RETRY_SECONDS`, or there is no such document.
+    """
+    if batch_size < 1:
+        raise ParameterError(f"batch_size must be at least 1, got {batch_size}")
+    with _connected(uri) as client, tqdm(disable=None if progress else True, unit=" documents") as bar:
+        server = _server_name(uri)
+        with _explained(server):
+            source = client.get_database(database)
+            reader = _Reader(source.get_collection(collection), {"energy_type": energy_type}, batch_size)
+            if not bar.disable:
+                bar.reset(total=reader.count())
+        with closing(reader):
+            while batch := _next_batch(reader, server):
+                yield from batch
+                bar.update(len(batch))
+        if not reader.received:
+            with _explained(server):
+                raise InputError(_why_nothing(source, collection, energy_type))
+
+
+def write_export(documents: Iterable[Mapping[str, Any]], path: str | Path) -> ExportCounts:
+    """Write documents as the export of the new MongoDB: `id, date, energy_type`, one column a time of day.
+
+    Rows are sorted by their keys. The keys are text, energies are floats in kWh; a value that is no
+    finite number is left empty. Of documents with equal keys the last one counts. The file appears
+    under its name when it is complete.
+
+    Args:
+        documents: Documents in the order of their `_id`, such as `iter_documents` yields.
+        path: Where to write; `.csv` or `.parquet`. Its folder is made if need be.
+
+    Returns:
+        How many documents were taken and written, and what was left out.
+
+    Raises:
+        ParameterError: The suffix is neither `.csv` nor `.parquet`.
+        EmptyResultError: There is no document with its keys, or no field that is a time of day.
+        InputError: The file cannot be written.
+    """
+    path = Path(path)
+    check_suffix(path)
+    rows = _Rows()
+    frames = list(rows.frames(documents))
+    if not frames:
+        raise EmptyResultError(
+            f"nothing to write to {path}: {rows.documents} documents came, none with {', '.join(KEYS)}"
+        )
+    table = pd.concat(frames, ignore_index=True)
+    times = sorted(table.columns.difference(list(KEYS)))
+    if not times:
+        raise EmptyResultError(
+            f"nothing to write to {path}: none of {rows.documents} documents has a field such as 00:15:00"
+        )
+    repeated = table.duplicated(list(KEYS), keep="last")
+    table = table.loc[~repeated, [*KEYS, *times]].sort_values(list(KEYS), ignore_index=True)
+    try:
+        write_table(table, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror}): choose another path or free it") from None
+    counts = ExportCounts(
+        documents=rows.documents,
+        written=len(table),
+        duplicates=int(repeated.sum()),
+        without_key=rows.without_key,
+        stray_fields=len(rows.stray),
+        unreadable_values=rows.unreadable,
+    )
+    _log_counts(counts, rows, path)
+    return counts
+
+
+class _Reader:
+    """A cursor in `_id` order that can be opened again after the last document received."""
+
+    def __init__(self, collection: Collection[Document], query: Document, batch_size: int) -> None:
+        self._collection = collection
+        self._filter = query
+        self._batch_size = batch_size
+        self._cursor = self._open(self._filter)
+        self.received = 0
+
+    def _open(self, query: Document) -> Cursor[Document]:
+        return self._collection.find(query, sort=[("_id", 1)], batch_size=self._batch_size)
+
+    def count(self) -> int | None:
+        """How many documents there are to read, or None if the server takes long to tell."""
+        try:
+            return self._collection.count_documents(self._filter, maxTimeMS=COUNT_MS)
+        except ExecutionTimeout:
+            return None
+
+    def next_batch(self) -> list[Document]:
+        """The next documents, none at the end; after a dropped connection a further call goes on.
+
+        A batch is handed out whole or not at all, so that a retry neither loses nor doubles a document.
+        """
+        try:
+            batch = list(islice(self._cursor, self._batch_size))
+        except _DROPPED:
+            self._cursor = self._open(self._rest())
+            raise
+        if batch:
+            self._last_id = batch[-1]["_id"]
+            self.received += len(batch)
+        return batch
+
+    def close(self) -> None:
+        """Free the cursor on the server, which a read that is abandoned would leave there for minutes."""
+        self._cursor.close()
+
+    def _rest(self) -> Document:
+        return {**self._filter, **_after(self._last_id)} if self.received else self._filter
+
+
+def _after(last_id: Any) -> Document:
+    """The query for all `_id`s that sort after `last_id`.
+
+    MongoDB's $gt compares within one type only; in a collection with, say, text and ObjectIds it would
+    leave out the ObjectIds. So all types that sort later are asked for by name.
+    """
+    places = [place for place, (_, types) in enumerate(_ID_TYPES) if isinstance(last_id, types)]
+    # bool is an int too: the last place is its own
+    later = [alias for alias, _ in _ID_TYPES[places[-1] + 1 :]] if places else []
+    greater: Document = {"_id": {"$gt": last_id}}
+    return {"$or": [greater, {"_id": {"$type": later}}]} if later else greater
+
+
+def _next_batch(reader: _Reader, server: str) -> list[Document]:
+    """The reader's next batch, asked for again, ever more slowly, while the connection is down."""
+
+    def tell(state: RetryCallState) -> None:
+        _log.warning(
+            "connection to %s lost after %d documents; trying again in %.1f s",
+            server,
+            reader.received,
+            state.upcoming_sleep,
+        )
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(_DROPPED),
+        wait=wait_exponential(multiplier=0.2, max=10),
+        stop=stop_after_delay(RETRY_SECONDS),
+        before_sleep=tell,
+        reraise=True,
+    )
+    with _explained(server):
+        try:
+            return retrying(reader.next_batch)
+        except _DROPPED as error:
+            raise InputError(
+                f"connection to the MongoDB server at {server} lost after {reader.received} documents and "
+                f"not back within {RETRY_SECONDS:.0f} s ({_reason(error)}): start again when the server is up"
+            ) from None
+
+
+@contextmanager
+def _connected(uri: str) -> Iterator[MongoClient[Document]]:
+    """A client whose server has answered, closed at the end."""
+    if not uri.startswith(_SCHEMES):
+        raise InputError("the MongoDB URI must start with mongodb:// or mongodb+srv://")
+    # pymongo's message may quote a part of the URI, so neither it nor the exception is passed on
+    try:
+        with warnings.catch_warnings():
+            # pymongo warns of an option it cannot use and goes on without it, even if that is tls=
+            warnings.simplefilter("error", UserWarning)
+            client: MongoClient[Document] = MongoClient(
+                uri,
+                serverSelectionTimeoutMS=SERVER_SELECTION_MS,
+                connectTimeoutMS=SERVER_SELECTION_MS,
+                socketTimeoutMS=SOCKET_TIMEOUT_MS,
+            )
+    except (InvalidURI, ValueError):
+        raise InputError(
+            "the MongoDB URI cannot be read: write mongodb://user:password@host:port/?options, "
+            "with reserved characters of user and password percent-encoded (@ as %40)"
+        ) from None
+    except (ConfigurationError, UserWarning):
+        raise InputError(
+            "the MongoDB URI cannot be used: check its host name, and its options after the question mark, "
+            "one of which is unknown or has a wrong value"
+        ) from None
+    with client:
+        with _explained(_server_name(uri)):
+            client.admin.command("ping")
+        yield client
+
+
+@contextmanager
+def _explained(server: str) -> Iterator[None]:
+    """Turn pymongo's errors into one line that says what to do."""
+    try:
+        yield
+    except OperationFailure as error:
+        raise InputError(_refusal(error, server)) from None
+    except ConnectionFailure as error:
+        raise InputError(
+            f"cannot reach the MongoDB server at {server} ({_reason(error)}): check host and port, "
+            "that the server runs, and that no firewall is between"
+        ) from None
+    except InvalidName as error:
+        raise InputError(f"no name for a MongoDB database or collection: {error}") from None
+    except ConfigurationError as error:
+        raise InputError(
+            f"cannot use the MongoDB server at {server} with these options or this pymongo: {_reason(error)}"
+        ) from None
+
+
+def _refusal(error: OperationFailure, server: str) -> str:
+    details = error.details or {}
+    said = " ".join(str(details.get("errmsg") or error.code).split())
+    if error.code in _LOGIN_REFUSED:
+        return (
+            f"the MongoDB server at {server} refuses the login ({said}): check user, password, "
+            "authSource and authMechanism in the URI"
+        )
+    if error.code == _UNAUTHORIZED:
+        return f"the MongoDB user may not read at {server} ({said}): grant the role `read` of the database"
+    return f"the MongoDB server at {server} refuses the query: {said}"
+
+
+def _reason(error: Exception) -> str:
+    """The first part of pymongo's message; what follows are its settings and its view of the servers."""
+    first = re.split(r" \(configured timeouts|, Timeout: ", str(error), maxsplit=1)[0]
+    return " ".join(first.split())
+
+
+def _server_name(uri: str) -> str:
+    """Host and port of a URI that pymongo has accepted; neither user and password nor options."""
+    address = uri.partition("://")[2]
+    return re.split(r"[/?]", address, maxsplit=1)[0].rpartition("@")[2]
+
+
+def _why_nothing(source: Database[Document], collection: str, energy_type: str) -> str:
+    names = source.list_collection_names()
+    if not names:
+        return f"no database {source.name} on the MongoDB server, or nothing in it: check its name"
+    if collection not in names:
+        return f"no collection {collection} in database {source.name}: it has {_listed(names)}"
+    where = f"collection {collection} of database {source.name}"
+    with source[collection].find({}, ["energy_type"], limit=_SAMPLE) as sample:
+        found = {str(document.get("energy_type")) for document in sample}
+    if not found:
+        return f"{where} is empty: load it first, or check the names"
+    return f"{where} has no document of energy_type={energy_type}: the types seen there are {_listed(found)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names in order, the first few of them."""
+    ordered = sorted(names)
+    more = len(ordered) - _NAMES_SHOWN
+    return ", ".join(ordered[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+class _Rows:
+    """Turns documents into rows and keeps count of what it leaves out."""
+
+    def __init__(self) -> None:
+        self.documents = 0
+        self.without_key = 0
+        self.unreadable = 0
+        self.first_unreadable = ""
+        self.stray: Counter[str] = Counter()
+
+    def frames(self, documents: Iterable[Mapping[str, Any]]) -> Iterator[pd.DataFrame]:
+        """Rows in frames of at most `_CHUNK_ROWS`; a frame takes a tenth of the memory of its documents."""
+        rows = filter(None, map(self._row, documents))
+        while chunk := list(islice(rows, _CHUNK_ROWS)):
+            frame = pd.DataFrame.from_records(chunk)
+            yield frame.astype({name: "str" if name in KEYS else "float64" for name in frame.columns})
+
+    def _row(self, document: Mapping[str, Any]) -> Document | None:
+        self.documents += 1
+        if any(document.get(key) is None for key in KEYS):
+            self.without_key += 1
+            return None
+        row: Document = {key: _text(document[key]) for key in KEYS}
+        for field in document.keys() - {"_id", *KEYS}:
+            if _TIME_OF_DAY.fullmatch(field):
+                row[field] = self._energy(document, field)
+            else:
+                self.stray[field] += 1
+        return row
+
+    def _energy(self, document: Mapping[str, Any], field: str) -> float:
+        value = document[field]
+        if value is None:
+            return math.nan
+        energy = _number(value)
+        if energy is None:
+            self.unreadable += 1
+            self.first_unreadable = self.first_unreadable or (
+                f"{value!r} of meter {document['id']}, {document['date']} {field}"
+            )
+            return math.nan
+        return energy
+
+
+def _number(value: Any) -> float | None:
+    """A number as a float (NaN stays), anything else as None; a truth value is no energy."""
+    if isinstance(value, Decimal128):
+        value = value.to_decimal()
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    number = float(value)
+    return None if math.isinf(number) else number
+
+
+def _text(value: Any) -> str:
+    """A key as text; a date that the database holds as a moment loses its midnight."""
+    return value.date().isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _log_counts(counts: ExportCounts, rows: _Rows, path: Path) -> None:
+    _log.info("%s: %d rows of %d documents", path, counts.written, counts.documents)
+    if counts.duplicates:
+        _log.warning("%d documents left out: a later one has the same %s", counts.duplicates, ", ".join(KEYS))
+    if counts.without_key:
+        _log.warning("%d documents left out: they lack one of %s", counts.without_key, ", ".join(KEYS))
+    if counts.stray_fields:
+        _log.warning("%d stray fields left out: %s", counts.stray_fields, _listed(rows.stray))
+    if counts.unreadable_values:
+        _log.warning(
+            "%d values that are no numbers left empty, the first: %s",
+            counts.unreadable_values,
+            rows.first_unreadable,
+        )

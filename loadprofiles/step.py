@@ -1,0 +1,93 @@
+"""What a step of the chain is, and what it hands back for `tracking` to record.
+
+Steps know nothing of MLflow; they read files, return a StepResult, and raise `LoadProfilesError`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DATASET = "dataset"
+CLEAN = {source: f"clean_{source}" for source in ("oldmongo", "sql", "newmongo", "customers")}
+HARMONIZED = "harmonized"
+ASSIGNMENTS = "assignments"
+REPRESENTATIVES = "representatives"
+K_CURVE = "k_curve"
+READINGS = "readings"
+FINDINGS = "findings"
+METERS = "meters"
+DUPLICATES = "duplicates"
+CLUSTER_CENTERS = "clusterCenters.png"
+CLUSTER_CENTERS_HIGH_RES = "clusterCentersHighRes.png"
+CLUSTER_SIZES = "clusterPie.png"
+K_CURVE_FIGURE = "kCurve.png"
+"""Names of artifacts, one a thing, the same in code, MLflow and README."""
+
+
+def artifact_tag(name: str) -> str:
+    """The tag that carries an artifact from step to step, named as the earlier pipeline did."""
+    return f"{name}_csv"
+
+
+@dataclass(frozen=True)
+class StepInput:
+    """A file or folder that a step read, logged as an MLflow dataset."""
+
+    name: str
+    path: Path
+    digest: str
+
+
+@dataclass
+class StepResult:
+    """What a step made.
+
+    Attributes:
+        outputs: Tables handed on, by artifact name; each gets a folder and a tag of that name.
+        files: Other files to keep: figures, tables, reports.
+        inputs: What was read.
+        metrics: Numbers to compare runs by.
+        tags: Words about the result.
+        params: Parameters that the step chose itself.
+        notes: Lines for the reader of the log.
+        run_name: The run's name, where it is not the step's.
+    """
+
+    outputs: dict[str, Path] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+    inputs: list[StepInput] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    params: dict[str, object] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    run_name: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One row of the chain.
+
+    Attributes:
+        name: Entry point, and script without `.py`.
+        output: Tag of the artifact it hands on; empty where it hands on none.
+        params: Its parameters: name → the pipeline's parameter of that value.
+        files: Those of them that name input files or folders; their content counts, not their path.
+        inputs: Its parameters that take artifacts: name → the tag of an earlier step.
+        source: The pipeline's parameter that, left empty, leaves the step out.
+        out_csv: Name of the table it writes, where that is not the artifact's.
+        live: The environment variable that, set, makes the step read a live system instead of its files.
+    """
+
+    name: str
+    output: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    out_csv: str = ""
+    live: str = ""
+
+
+def same(*names: str) -> dict[str, str]:
+    """Parameters that a step and the pipeline call alike."""
+    return {name: name for name in names}
