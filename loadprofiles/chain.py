@@ -1,0 +1,246 @@
+"""Running a table of steps: side by side where they can, each in a process and an MLflow run of its own.
+
+A step of which code, parameters and inputs are those of an earlier finished run can be reused. Whatever
+ends the chain, no process and no running MLflow run is left behind.
+"""
+
+import hashlib
+import json
+import multiprocessing.connection
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from functools import cache
+from modulefinder import ModuleFinder
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loadprofiles import tracking, workers
+from loadprofiles.distances.matrix import DtwMatrix
+from loadprofiles.errors import InputError, LoadProfilesError, StepFailedError, mask_secrets
+from loadprofiles.step import Step
+from loadprofiles.tables import content_digest
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT_FILE = ROOT / "requirements.txt"
+_POLL_SECONDS = 1.0
+_GRACE_SECONDS = 20.0
+
+
+def run_pipeline(steps: tuple[Step, ...], params: Mapping[str, Any]) -> None:
+    """Run `steps` below one parent run, which gets the metrics of the last.
+
+    Args:
+        steps: The chain; the last step's run gives the parent its name and metrics.
+        params: The pipeline's parameters.
+
+    Raises:
+        StepFailedError: A step failed; the others were stopped and the parent is marked failed.
+    """
+    started = time.perf_counter()
+    with tracking.run("pipeline", params) as parent:
+        runs = Chain(steps, params, parent).run()
+        tracking.record_chain(runs, steps[-1].name)
+        click.echo(
+            f"pipeline: run {parent.info.run_id} finished in {time.perf_counter() - started:.0f} s; "
+            f"`mlflow ui --backend-store-uri {mask_secrets(tracking.store_uri())}` shows it"
+        )
+
+
+class Chain:
+    """One run of a table of steps below one parent run."""
+
+    def __init__(self, steps: tuple[Step, ...], params: Mapping[str, Any], parent: tracking.Run) -> None:
+        """Take up the steps whose source is not left out.
+
+        Args:
+            steps: The table, each step after those it takes inputs from.
+            params: The pipeline's parameters; `ignore_previous_runs` and `load_new` say what to reuse.
+            parent: The run below which each step gets its own.
+        """
+        self._params = params
+        self._parent = parent
+        self._pending = [step for step in steps if not step.source or params[step.source] is not None]
+        self._running: dict[Step, tuple[BaseProcess, str]] = {}
+        self._done: dict[str, tracking.Run] = {}
+        self._outputs: dict[str, str] = {}
+        # under `mlflow run` an interruption may end only the shell between it and us
+        self._launcher = os.getppid() if "MLFLOW_RUN_ID" in os.environ else None
+
+    def run(self) -> dict[str, tracking.Run]:
+        """Run or reuse every step; return the runs by step name.
+
+        Raises:
+            StepFailedError: A step failed; the others were stopped.
+        """
+        with tempfile.TemporaryDirectory(prefix="pipeline-") as workspace:
+            try:
+                while self._pending or self._running:
+                    for step in self._ready():
+                        self._pending.remove(step)
+                        self._start_or_reuse(step, Path(workspace))
+                    self._wait()
+            except BaseException as error:
+                self._stop(error)
+                raise
+        return self._done
+
+    def _ready(self) -> list[Step]:
+        """Pending steps none of whose inputs is still to be made, as many as there are processors free."""
+        awaited = {step.output for step in [*self._pending, *self._running]}
+        ready = [step for step in self._pending if not awaited & set(step.inputs.values())]
+        return ready[: max(2, os.cpu_count() or 2) - len(self._running)]
+
+    def _start_or_reuse(self, step: Step, workspace: Path) -> None:
+        parts = self._parts(step)
+        fingerprint = _digest_text(json.dumps(parts, sort_keys=True))
+        earlier, reason = self._find_earlier(step, parts, fingerprint)
+        if earlier:
+            click.echo(f"{step.name}: reused run {earlier.info.run_id}, {reason}")
+            self._finish(step, earlier)
+            return
+        click.echo(f"{step.name}: runs, {reason}")
+        run_id = tracking.open_child(self._parent, step.name, tracking.fingerprint_tags(fingerprint, parts))
+        environment = {
+            "MLFLOW_RUN_ID": run_id,
+            "MLFLOW_TRACKING_URI": tracking.store_uri(),
+            "MLFLOW_EXPERIMENT_ID": self._parent.info.experiment_id,
+        }
+        arguments = self._arguments(step, workspace)
+        self._running[step] = (workers.start(ROOT / f"{step.name}.py", arguments, environment), run_id)
+
+    def _arguments(self, step: Step, workspace: Path) -> list[str]:
+        values = {name: self._params[source] for name, source in step.params.items()}
+        values |= {name: self._outputs.get(tag) for name, tag in step.inputs.items()}
+        if step.output:
+            values["out_csv"] = workspace / (step.out_csv or f"{step.output.removesuffix('_csv')}.csv")
+        return [text for name, value in values.items() for text in (f"--{name}", _text(value))]
+
+    def _parts(self, step: Step) -> dict[str, str]:
+        """All that a step's result depends on: code, environment, parameters, contents of its inputs."""
+        parts = {"code": code_digest(step.name), "environment": content_digest(ENVIRONMENT_FILE)}
+        live = os.environ.get(step.live)
+        for name, source in step.params.items():
+            value = self._params[source]
+            if name not in step.files:
+                parts[f"parameter {name}"] = _text(value)
+            elif live:
+                parts[f"input {name}"] = _digest_text(mask_secrets(live))
+            else:
+                parts[f"input {name}"] = _input_digest(value)
+        for name, tag in step.inputs.items():
+            parts[f"input {name}"] = _input_digest(
+                tracking.local_path(self._outputs[tag]) if tag in self._outputs else None
+            )
+        return parts
+
+    def _find_earlier(self, step: Step, parts: dict[str, str], fingerprint: str) -> tuple[tracking.Run | None, str]:
+        """An earlier run to take over, and why; or None, and why the step must run."""
+        # a live system cannot be digested: what was loaded from it last stands until load_new asks for more
+        if os.environ.get(step.live):
+            asked_for_new, why = bool(self._params["load_new"]), "load_new=true"
+        else:
+            asked_for_new, why = bool(self._params["ignore_previous_runs"]), "ignore_previous_runs=true"
+        if asked_for_new:
+            return None, why
+        experiment = self._parent.info.experiment_id
+        found = tracking.finished_runs(experiment, step.name, fingerprint)
+        if found:
+            gone = self._what_is_gone(step, found[0])
+            return (None, gone) if gone else (found[0], "same code, parameters and inputs")
+        latest = tracking.finished_runs(experiment, step.name)
+        if not latest:
+            return None, "it has not run here before"
+        before = tracking.fingerprint_parts(latest[0])
+        changed = sorted(name for name in parts.keys() | before.keys() if parts.get(name) != before.get(name))
+        return None, f"changed since run {latest[0].info.run_id}: {', '.join(changed)}"
+
+    def _what_is_gone(self, step: Step, earlier: tracking.Run) -> str:
+        """What an earlier run made that is no longer there, or nothing."""
+        if step.output:
+            try:
+                tracking.local_path(tracking.step_output(earlier, step.output))
+            except (InputError, KeyError):
+                return f"the artifact of run {earlier.info.run_id} is gone"
+        digest = earlier.data.tags.get("dtw_digest")
+        if digest and digest != _input_digest(self._params["dtw_path"]):
+            return "its DTW matrix is gone or was replaced"
+        return ""
+
+    def _wait(self) -> None:
+        """Wait for a process to end, or a moment; take up what ended."""
+        sentinels = [process.sentinel for process, _ in self._running.values()]
+        multiprocessing.connection.wait(sentinels, _POLL_SECONDS)
+        if self._launcher is not None and os.getppid() != self._launcher:
+            raise KeyboardInterrupt
+        for step, (process, run_id) in list(self._running.items()):
+            if process.exitcode is None:
+                continue
+            del self._running[step]
+            ended = tracking.get_run(run_id)
+            if process.exitcode != 0 or ended.info.status != tracking.FINISHED:
+                error = _failure(ended, process.exitcode)
+                tracking.close_child(run_id, tracking.FAILED, error)
+                raise StepFailedError(f"step {step.name} (run {run_id}) failed: {error}")
+            self._finish(step, ended)
+
+    def _finish(self, step: Step, step_run: tracking.Run) -> None:
+        self._done[step.name] = step_run
+        if step.output:
+            self._outputs[step.output] = tracking.step_output(step_run, step.output)
+
+    def _stop(self, error: BaseException) -> None:
+        """End all processes and their runs."""
+        reason = "stopped: another step failed" if isinstance(error, LoadProfilesError) else "interrupted"
+        for process, _ in self._running.values():
+            process.terminate()
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for process, run_id in self._running.values():
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.exitcode is None:
+                process.kill()
+                process.join()
+            tracking.close_child(run_id, tracking.KILLED, reason)
+
+
+def _failure(ended: tracking.Run, exitcode: int | None) -> str:
+    if error := ended.data.tags.get(tracking.ERROR_TAG):
+        return str(error)
+    if exitcode is not None and exitcode < 0:
+        return f"its process was killed by signal {-exitcode}; out of memory?"
+    return f"its process ended with status {exitcode}; see the lines above"
+
+
+@cache
+def code_digest(step: str) -> str:
+    """Digest of a step's script and of the modules of ours that it imports, directly or not."""
+    finder = ModuleFinder(path=[str(ROOT)])
+    finder.run_script(str(ROOT / f"{step}.py"))
+    files = sorted(Path(file) for module in finder.modules.values() if (file := getattr(module, "__file__", None)))
+    return _digest_text("".join(content_digest(file) for file in files))
+
+
+def _input_digest(path: Path | None) -> str:
+    """Digest of an input's content; a DTW matrix answers with its own."""
+    if path is None:
+        return "left out"
+    if not path.exists():
+        return "absent"
+    if (path / "meta.json").is_file():
+        try:
+            return DtwMatrix.open(path).digest
+        except LoadProfilesError:
+            return "damaged"
+    return content_digest(path)
+
+
+def _digest_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,227 @@
+"""Options shared by the top-level scripts, with real types, and the one way in which a script runs.
+
+Parameter names are those of MLproject; `mlflow run . -P name=value` and `python script.py --name value`
+are the same call.
+"""
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+import click
+
+from loadprofiles.choices import DISTANCE_METRICS, MODELS
+from loadprofiles.errors import LoadProfilesError, has_password
+from loadprofiles.quality import MINUTES_A_DAY
+
+MISSPELT = {"kmedioids": "kmedoids", "euclidian": "euclidean"}
+"""Spellings of the earlier pipeline's scripts, taken with a notice."""
+
+TRUE = ("true", "1", "t", "y", "yes", "yeah", "on")
+FALSE = ("false", "0", "f", "n", "no", "nope", "off")
+NONE = ("", "none", "null")
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+class Boolean(click.ParamType[bool]):
+    """`true 1 t y yes yeah on` and their opposites, in any case."""
+
+    name = "boolean"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        """Return the boolean that `value` spells, or fail with the list of spellings."""
+        if isinstance(value, bool):
+            return value
+        word = str(value).strip().lower()
+        if word not in TRUE + FALSE:
+            self.fail(f"{value!r} is not one of {', '.join(TRUE + FALSE)}", param, ctx)
+        return word in TRUE
+
+
+class Switch(Boolean):
+    """A boolean or `auto`, as text: `true`, `false`, `auto`."""
+
+    name = "switch"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return `true`, `false` or `auto`, or fail with the list of spellings."""
+        word = str(value).strip().lower()
+        if word == "auto":
+            return word
+        if word not in TRUE + FALSE:
+            self.fail(f"{value!r} is not one of auto, {', '.join(TRUE + FALSE)}", param, ctx)
+        return "true" if word in TRUE else "false"
+
+
+class Spelling(click.Choice[str]):
+    """A choice that also takes the earlier pipeline's misspellings, with a notice."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the choice that `value` names, or fail with the list of choices."""
+        meant = MISSPELT.get(str(value).strip().lower(), str(value).strip())
+        if str(value).strip().lower() in MISSPELT:
+            click.echo(f"{value!r} is taken as {meant!r}", err=True)
+        return super().convert(meant, param, ctx)
+
+
+class Resolution(click.ParamType[Any]):
+    """Minutes a step of the day: any divisor of 1440."""
+
+    name = "minutes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the minutes, or fail naming what divides a day."""
+        if not str(value).strip().isdigit() or int(value) == 0 or MINUTES_A_DAY % int(value):
+            self.fail(f"{value!r} does not divide a day of {MINUTES_A_DAY} minutes; use 15, 30, 60, …", param, ctx)
+        return int(value)
+
+
+class Zone(click.ParamType[Any]):
+    """An IANA time zone name."""
+
+    name = "timezone"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the zone's name, or fail naming the zones of that place."""
+        name = str(value).strip()
+        if name in available_timezones() and ZoneInfo(name):
+            return name
+        place = name.rsplit("/", 1)[-1].lower()
+        near = sorted(zone for zone in available_timezones() if place and place in zone.lower())[:5]
+        hint = f"did you mean {', '.join(near)}?" if near else "use an IANA name like Europe/Rome"
+        return self.fail(f"{value!r} is no time zone; {hint}", param, ctx)
+
+
+class PlainPath(click.ParamType[Any]):
+    """A path or artifact URI without secrets; empty means none."""
+
+    name = "path"
+
+    def __init__(self, *, optional: bool) -> None:
+        self._optional = optional
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a Path, an artifact URI as text, or None; fail if there is a password in it."""
+        text = str(value).strip()
+        if has_password(text):
+            self.fail(
+                "a URI with a password is refused: MLflow keeps parameters in the clear. Put it into the "
+                "environment; if it went through `mlflow run`, delete that run and change the password",
+                param,
+                ctx,
+            )
+        if text.lower() in NONE:
+            return None if self._optional else self.fail("is empty; name a file or folder", param, ctx)
+        return text if is_artifact_uri(text) else Path(text)
+
+
+class Clusters(click.ParamType[Any]):
+    """A number of clusters: 0 to have it chosen, else at least 2."""
+
+    name = "clusters"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number, or fail saying what is possible."""
+        text = str(value).strip()
+        if not text.isdigit() or int(text) == 1:
+            self.fail(f"{value!r} is no number of clusters; use 0 (chosen by silhouette), or 2 and more", param, ctx)
+        return int(text)
+
+
+def is_artifact_uri(text: str) -> bool:
+    """Whether `text` names an artifact of an MLflow run rather than a file."""
+    return text.startswith(("runs:/", "mlflow-artifacts:/"))
+
+
+def path_option(name: str, default: str, help_text: str, *, optional: bool = False) -> Decorator:
+    """An option that names a file, folder or artifact; left empty, if it is `optional`, it names none."""
+    return _option(name, PlainPath(optional=optional), default, help_text)
+
+
+def source_folder(name: str, default: str, what: str) -> Decorator:
+    """The option of the chain that names a source's folder."""
+    return path_option(name, default, f"{what}; empty leaves the source out.", optional=True)
+
+
+def boolean_option(name: str, default: str, help_text: str) -> Decorator:
+    """An option that is true or false; its name is also taken with hyphens, as the earlier pipeline did."""
+    names = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
+    return click.option(*names, type=Boolean(), default=default, show_default=True, help=help_text)
+
+
+def _option(name: str, kind: Any, default: str, help_text: str) -> Decorator:
+    return click.option(f"--{name}", type=kind, default=default, show_default=True, help=help_text)
+
+
+description_csv = path_option(
+    "smart_meter_description_csv",
+    "smart_meter_description.csv",
+    "Contracted power, production and type of each meter; empty: unknown for all.",
+    optional=True,
+)
+resolution = _option("resolution", Resolution(), "60", "Minutes a step of the daily profiles.")
+timezone = _option("timezone", Zone(), "UTC", "Zone of the local days, and of stamps without an offset.")
+compute_dtw = _option(
+    "compute_dtw", Switch(), "auto", "Compute the DTW matrix: true, false, or auto (when missing or stale)."
+)
+dtw_path = path_option("dtw_path", "dtw/", "Directory of the DTW matrix.")
+radius = _option("radius", click.IntRange(min=0), "1", "Half-width of the Sakoe-Chiba band, in steps.")
+model = _option("model", Spelling(MODELS), "kmeans", "Clustering model.")
+distance_metric = _option("distance_metric", Spelling(DISTANCE_METRICS), "euclidean", "Distance between profiles.")
+number_of_clusters = _option("number_of_clusters", Clusters(), "0", "Number of clusters; 0: chosen by silhouette.")
+mongo_database = _option("mongo_database", str, "smartmeters", "Database of the live MongoDB (its URI: MONGO_URI).")
+mongo_collection = _option("mongo_collection", str, "daily", "Collection of the live MongoDB.")
+
+
+def out_csv(default: str) -> Decorator:
+    """The option that names the table a step writes."""
+    return path_option("out_csv", default, "Table to write; the suffix chooses the format: .csv or .parquet.")
+
+
+def options(*decorators: Decorator) -> Decorator:
+    """Several options as one decorator, in the order given."""
+
+    def apply(function: Callable[..., None]) -> Callable[..., None]:
+        return functools.reduce(lambda decorated, decorator: decorator(decorated), reversed(decorators), function)
+
+    return apply
+
+
+def run_guarded(function: Callable[[], None]) -> None:
+    """Call `function`; a user's error is one line and status 1, an interruption status 130.
+
+    SIGTERM counts as an interruption, so that a step stopped from outside closes its run too.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        function()
+    except LoadProfilesError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader of our output went away: nothing more to say to it
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def run_step(name: str, function: Callable[..., Any], params: dict[str, Any]) -> None:
+    """Run one step under MLflow: `function(workspace=…, **params)` gives a StepResult."""
+    from loadprofiles import tracking  # imports mlflow, which takes seconds: not for --help or a typing error
+
+    run_guarded(lambda: tracking.run_step(name, function, params))

@@ -1,0 +1,217 @@
+"""Recording runs in MLflow: the only module of the package that knows it."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+import click
+import mlflow
+from mlflow.data.dataset_source_registry import get_dataset_source_from_json
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import Run as Run
+from mlflow.entities import RunStatus
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from mlflow.utils import mlflow_tags
+
+from loadprofiles.cli import is_artifact_uri
+from loadprofiles.errors import InputError, ParameterError, StoreError, has_password, mask_secrets
+from loadprofiles.step import StepInput, StepResult, artifact_tag
+from loadprofiles.tables import first_line
+
+STEP_TAG = "step"
+ERROR_TAG = "error"
+FINGERPRINT_TAG = "fingerprint"
+PARTS_TAG = "fingerprint_parts"
+
+FINISHED = RunStatus.to_string(RunStatus.FINISHED)
+FAILED = RunStatus.to_string(RunStatus.FAILED)
+KILLED = RunStatus.to_string(RunStatus.KILLED)
+
+_NOT_LOGGED = ("out_csv", "workspace")
+"""Where a result is written is no parameter of it."""
+
+_TAG_LENGTH = 5000
+_DIGEST_LENGTH = 36
+
+
+@contextmanager
+def run(step: str, params: Mapping[str, Any]) -> Iterator[Run]:
+    """An MLflow run around a block: the one that `mlflow run` or the chain has opened, else a new one.
+
+    It ends as FINISHED; as FAILED with the tag `error` on an exception; as KILLED on an interruption.
+
+    Raises:
+        ParameterError: A parameter holds a URI with a password.
+        StoreError: The MLflow store cannot be used.
+    """
+    active = _start(step)
+    status = FAILED
+    try:
+        _log_params(active, params)
+        yield active
+        status = FINISHED
+    except KeyboardInterrupt:
+        status = KILLED
+        raise
+    except BaseException as error:
+        mlflow.set_tag(ERROR_TAG, mask_secrets(str(error) or type(error).__name__)[:_TAG_LENGTH])
+        raise
+    finally:
+        mlflow.end_run(status)
+
+
+def _start(step: str) -> Run:
+    try:
+        active = mlflow.start_run(run_name=None if "MLFLOW_RUN_ID" in os.environ else step)
+        mlflow.set_tag(STEP_TAG, step)
+    except MlflowException as error:
+        raise StoreError(
+            f"the MLflow store {mask_secrets(mlflow.get_tracking_uri())} cannot be used: {first_line(error)} "
+            f"(this environment has MLflow {mlflow.__version__}; a store made by a newer one needs that one, "
+            "one made by an older one `mlflow db upgrade`)"
+        ) from error
+    return active
+
+
+def _log_params(active: Run, params: Mapping[str, Any]) -> None:
+    """Log what `mlflow run` has not logged already."""
+    texts = {name: "" if value is None else str(value) for name, value in params.items() if name not in _NOT_LOGGED}
+    for name, text in texts.items():
+        if has_password(text):
+            raise ParameterError(f"{name}: a URI with a password is refused, MLflow keeps parameters in the clear")
+    mlflow.log_params({name: text for name, text in texts.items() if name not in active.data.params})
+
+
+def run_step(name: str, function: Callable[..., StepResult], params: dict[str, Any]) -> None:
+    """Run one step and record its result.
+
+    Args:
+        name: The step's name, as in MLproject.
+        function: Takes `params` and `workspace`, a folder that lives as long as the step.
+        params: The step's parameters; artifact URIs among them are resolved to local paths.
+    """
+    with run(name, params) as active, tempfile.TemporaryDirectory(prefix=f"{name}-") as workspace:
+        local = {key: local_path(value) if _is_uri(value) else value for key, value in params.items()}
+        result = function(workspace=Path(workspace), **local)
+        _record(active, result)
+        for note in result.notes:
+            click.echo(f"{name}: {mask_secrets(note)}")
+
+
+def _is_uri(value: Any) -> bool:
+    return isinstance(value, str) and is_artifact_uri(value)
+
+
+def _record(active: Run, result: StepResult) -> None:
+    for name, path in result.outputs.items():
+        mlflow.log_artifact(str(path), name)
+        mlflow.set_tag(artifact_tag(name), f"{active.info.artifact_uri}/{name}/{path.name}")
+    for file in result.files:
+        mlflow.log_artifact(str(file))
+    for given in result.inputs:
+        _log_input(given)
+    _log_params(active, result.params)
+    mlflow.log_metrics(result.metrics)
+    mlflow.set_tags({key: mask_secrets(value)[:_TAG_LENGTH] for key, value in result.tags.items()})
+    if result.run_name:
+        mlflow.set_tag(mlflow_tags.MLFLOW_RUN_NAME, result.run_name)
+    if result.notes:
+        mlflow.log_text(mask_secrets("\n".join(result.notes)) + "\n", "log.txt")
+
+
+def _log_input(given: StepInput) -> None:
+    # by its type: MLflow registers two classes for local paths, and warns when it has to choose
+    source = get_dataset_source_from_json(json.dumps({"uri": str(given.path)}), "local")
+    # abstract in name only: MLflow itself makes MetaDatasets without a `profile`
+    dataset = MetaDataset(source, name=given.name, digest=given.digest[:_DIGEST_LENGTH])  # type: ignore[abstract]
+    mlflow.log_input(dataset, context="input")
+
+
+def local_path(uri: str) -> Path:
+    """A local copy of an artifact, or the artifact itself where the store is local.
+
+    Raises:
+        InputError: There is no such artifact.
+    """
+    try:
+        path = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+    except (MlflowException, OSError) as error:
+        raise InputError(f"{uri}: cannot be read from MLflow: {first_line(error)}") from error
+    if not path.exists():
+        raise InputError(f"{uri}: is not in MLflow any more")
+    return path
+
+
+def step_output(step_run: Run, tag: str) -> str:
+    """The `runs:/` URI of the artifact that a run's `tag` names."""
+    relative = step_run.data.tags[tag].removeprefix(f"{step_run.info.artifact_uri}/")
+    return f"runs:/{step_run.info.run_id}/{relative}"
+
+
+def open_child(parent: Run, step: str, tags: dict[str, str]) -> str:
+    """Create a run below `parent` for a step that another process will carry out; return its id."""
+    child = MlflowClient().create_run(
+        parent.info.experiment_id,
+        run_name=step,
+        tags={
+            mlflow_tags.MLFLOW_PARENT_RUN_ID: parent.info.run_id,
+            mlflow_tags.MLFLOW_PROJECT_ENTRY_POINT: step,
+            mlflow_tags.MLFLOW_SOURCE_NAME: f"{step}.py",
+            STEP_TAG: step,
+            **tags,
+        },
+    )
+    return str(child.info.run_id)
+
+
+def get_run(run_id: str) -> Run:
+    """A run as it is now."""
+    return MlflowClient().get_run(run_id)
+
+
+def close_child(run_id: str, status: str, error: str) -> None:
+    """End a run whose process died without doing so."""
+    client = MlflowClient()
+    if not RunStatus.is_terminated(RunStatus.from_string(client.get_run(run_id).info.status)):
+        client.set_tag(run_id, ERROR_TAG, error)
+        client.set_terminated(run_id, status)
+
+
+def finished_runs(experiment_id: str, step: str, fingerprint: str | None = None) -> list[Run]:
+    """The latest finished run of a step, of those with `fingerprint` if it is given; a list of one or none."""
+    query = f"tags.{STEP_TAG} = '{step}' and attributes.status = '{FINISHED}'"
+    query += f" and tags.{FINGERPRINT_TAG} = '{fingerprint}'" if fingerprint else f" and tags.{FINGERPRINT_TAG} != ''"
+    found = MlflowClient().search_runs([experiment_id], query, max_results=1, order_by=["attributes.start_time DESC"])
+    return list(found)
+
+
+def fingerprint_tags(fingerprint: str, parts: dict[str, str]) -> dict[str, str]:
+    """The tags that let a later run find this one again and say what differs."""
+    return {FINGERPRINT_TAG: fingerprint, PARTS_TAG: json.dumps(parts, sort_keys=True)}
+
+
+def fingerprint_parts(step_run: Run) -> dict[str, str]:
+    """What `fingerprint_tags` recorded of a run."""
+    parts: dict[str, str] = json.loads(step_run.data.tags.get(PARTS_TAG, "{}"))
+    return parts
+
+
+def record_chain(runs: Mapping[str, Run], last: str) -> None:
+    """On the parent: which runs its steps were, and the name and numbers of the last, ready to compare."""
+    result = get_run(runs[last].info.run_id)
+    mlflow.set_tags({f"run_id.{step}": step_run.info.run_id for step, step_run in runs.items()})
+    mlflow.log_metrics(result.data.metrics)
+    mlflow.set_tag(mlflow_tags.MLFLOW_RUN_NAME, f"pipeline {result.info.run_name}")
+
+
+def store_uri() -> str:
+    """The URI of the MLflow store in use."""
+    return str(mlflow.get_tracking_uri())

@@ -1,0 +1,95 @@
+"""A copy of the project in a folder of its own, as a user would have it, and ways to run it there."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("*.py", "MLproject", "*.yaml", "requirements*.txt", "*.csv")
+FOLDERS = ("loadprofiles", "oldmongo", "sql", "newmongo", "customers")
+
+
+@dataclass(frozen=True)
+class Project:
+    """The copy; `environment` are variables to add for the processes run in it."""
+
+    folder: Path
+
+    def run(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project's folder, with this Python first on the path."""
+        process = self.start(*arguments, environment=environment)
+        output, _ = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(arguments, process.returncode, output)
+
+    def start(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        """The same without waiting, in a process group of its own; stderr comes with stdout."""
+        return subprocess.Popen(
+            arguments,
+            cwd=self.folder,
+            env=clean_environment() | (environment or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def mlflow_run(self, *parameters: str, entry_point: str = "main") -> subprocess.CompletedProcess[str]:
+        """`mlflow run . -e entry_point --env-manager=local -P …`."""
+        given = [text for parameter in parameters for text in ("-P", parameter)]
+        return self.run("mlflow", "run", ".", "-e", entry_point, "--env-manager=local", *given)
+
+    @property
+    def client(self) -> MlflowClient:
+        """A client of the project's own store."""
+        return MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+
+    def runs(self, query: str = "") -> list[Run]:
+        """Runs of all experiments, the latest first."""
+        experiments = [e.experiment_id for e in self.client.search_experiments()]
+        return list(self.client.search_runs(experiments, query, order_by=["attributes.start_time DESC"]))
+
+    def latest(self, step: str) -> Run:
+        """The latest run of a step."""
+        return self.runs(f"tags.step = '{step}'")[0]
+
+    def artifacts(self, run: Run) -> Path:
+        """Where a run's artifacts lie."""
+        return Path(run.info.artifact_uri.removeprefix("file://"))
+
+
+def copy_project(folder: Path) -> Project:
+    """Copy the project, compiled caches included, so that the copy need not compile again."""
+    for pattern in PARTS:
+        for file in ROOT.glob(pattern):
+            shutil.copy2(file, folder / file.name)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, folder / name)
+    return Project(folder)
+
+
+def clean_environment() -> dict[str, str]:
+    """This process' environment without what steers MLflow or the project."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "MONGO_", "SQL_"))}
+    kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
+    return kept
+
+
+def wait_for(condition, seconds: float = 60.0) -> None:
+    """Wait until `condition()` is true; fail if it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.2)
+
+
+def processes_of(group: int) -> list[str]:
+    """Command lines of the processes of a group that are still there."""
+    listed = subprocess.run(["ps", "-eo", "pgid=,args="], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if line.split()[0] == str(group)]

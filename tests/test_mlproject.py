@@ -1,0 +1,73 @@
+"""MLproject's entry points against the scripts' own options, so that they cannot drift."""
+
+import importlib
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from loadprofiles import cli
+from pipeline import CHAIN
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
+ENTRY_POINTS = PROJECT["entry_points"]
+NUMBERS = (click.IntRange, cli.Resolution, cli.Clusters)
+
+
+def options_of(entry_point):
+    script = "pipeline" if entry_point == "main" else entry_point
+    command = importlib.import_module(script).main
+    return {option.name: option for option in command.params}
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_parameters_types_and_defaults_are_those_of_the_script(entry_point):
+    declared = ENTRY_POINTS[entry_point]["parameters"]
+    options = options_of(entry_point)
+    assert set(declared) == set(options)
+    for name, option in options.items():
+        kind = "float" if isinstance(option.type, NUMBERS) else "string"
+        assert declared[name] == {"type": kind, "default": type(declared[name]["default"])(option.default)}, name
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_commands_run_the_script_with_every_parameter(entry_point):
+    script = "pipeline" if entry_point == "main" else entry_point
+    passed = " ".join(f"--{name} {{{name}}}" for name in ENTRY_POINTS[entry_point]["parameters"])
+    assert ENTRY_POINTS[entry_point]["command"] == f"python {script}.py {passed}"
+
+
+def test_every_step_of_the_chain_is_an_entry_point_that_takes_what_the_chain_passes():
+    pipeline = set(options_of("main"))
+    for step in CHAIN:
+        taken = set(ENTRY_POINTS[step.name]["parameters"])
+        assert {*step.params, *step.inputs} | ({"out_csv"} if step.output else set()) <= taken
+        assert set(step.files) <= set(step.params)
+        assert set(step.params.values()) <= pipeline
+
+
+def test_inputs_of_a_step_are_made_by_a_step_before_it():
+    made = set()
+    for step in CHAIN:
+        assert set(step.inputs.values()) <= made, step.name
+        made.add(step.output)
+
+
+def test_the_environment_is_pinned_exactly_and_names_no_host():
+    conda = yaml.safe_load((ROOT / PROJECT["conda_env"]).read_text())
+    assert conda["dependencies"][0] == "python=3.11"
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        lines = (ROOT / name).read_text().splitlines()
+        assert len(lines) > 50
+        assert all("==" in line and "://" not in line for line in lines)
+
+
+def test_the_test_environment_has_the_products_versions():
+    product, tests = (
+        dict(line.split("==") for line in (ROOT / name).read_text().splitlines())
+        for name in ("requirements.txt", "requirements-dev.txt")
+    )
+    assert product.items() <= tests.items()
+    assert "kmedoids" not in product, "GPL-3: an oracle of the tests only"

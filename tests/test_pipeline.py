@@ -1,0 +1,237 @@
+"""The whole chain through `mlflow run`, in a copy of the project: what it leaves in MLflow, reuse, failures."""
+
+import os
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.project import ROOT, Project, copy_project, processes_of, wait_for
+
+SHARED = ROOT.parent / "shared" / "data"
+STEPS = {
+    "etl_oldmongo", "etl_sql", "load_newmongo", "etl_newmongo", "etl_customers", "harmonization", "clustering",
+}  # fmt: skip
+ONE_SOURCE = ("oldmongo_folder=", "newmongo_folder=", "customers_folder=", "number_of_clusters=3")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    return copy_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def chain(project) -> str:
+    """The chain on the shipped samples, run once; its output."""
+    done = project.mlflow_run()
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.usefixtures("chain")
+class TestOnTheSamples:
+    def test_every_step_is_a_finished_child_of_one_finished_parent(self, project):
+        parent = project.latest("pipeline")
+        children = project.runs(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+        assert parent.info.status == "FINISHED"
+        assert {child.data.tags["step"] for child in children} == STEPS
+        assert {child.info.status for child in children} == {"FINISHED"}
+
+    def test_the_parent_has_the_numbers_of_the_clustering_to_compare_runs_by(self, project):
+        parent, clustering = project.latest("pipeline"), project.latest("clustering")
+        assert parent.data.metrics == clustering.data.metrics
+        assert {"Silhouette Score", "Silhouette DTW", "DB Index", "Peak Match Score"} <= set(parent.data.metrics)
+        assert clustering.info.run_name == f"kmeans euclidean k={clustering.data.params['k']}"
+
+    def test_tags_carry_the_artifacts_under_the_earlier_pipelines_names(self, project):
+        for step, tag in {
+            "load_newmongo": "dataset_csv",
+            "etl_oldmongo": "clean_oldmongo_csv",
+            "etl_sql": "clean_sql_csv",
+            "etl_newmongo": "clean_newmongo_csv",
+            "harmonization": "harmonized_csv",
+        }.items():
+            run = project.latest(step)
+            folder, file = run.data.tags[tag].rsplit("/", 2)[-2:]
+            assert folder == tag.removesuffix("_csv")
+            assert (project.artifacts(run) / folder / file).is_file()
+
+    def test_every_profile_is_assigned_to_a_cluster_that_has_a_representative(self, project):
+        artifacts = project.artifacts(project.latest("clustering"))
+        assignments = pd.read_parquet(artifacts / "assignments.parquet")
+        representatives = pd.read_parquet(artifacts / "representatives.parquet")
+        harmonized = pd.read_csv(project.artifacts(project.latest("harmonization")) / "harmonized/harmonized.csv")
+        assert assignments.columns.tolist() == ["id", "date", "cluster", "cluster_name", "distance"]
+        assert assignments[["id", "date"]].to_numpy().tolist() == harmonized[["id", "date"]].to_numpy().tolist()
+        sizes = assignments.groupby("cluster").size()
+        assert sizes.to_dict() == representatives.set_index("cluster")["size"].to_dict()
+
+    def test_figures_are_pictures(self, project):
+        for name in ("clusterCenters.png", "clusterCentersHighRes.png", "clusterPie.png", "kCurve.png"):
+            picture = (project.artifacts(project.latest("clustering")) / name).read_bytes()
+            assert picture.startswith(b"\x89PNG")
+            assert len(picture) > 10_000
+
+    def test_inputs_are_logged_as_datasets_with_digests(self, project):
+        datasets = project.latest("etl_sql").inputs.dataset_inputs
+        assert {d.dataset.name for d in datasets} == {"sql", "smart_meter_description"}
+        assert all(len(d.dataset.digest) == 36 for d in datasets)
+
+    def test_the_customer_delivered_twice_is_named(self, chain):
+        assert "Cliente 3 and Cliente 6 are identical on" in chain
+
+    def test_meters_of_the_lists_without_files_are_named(self, chain):
+        assert "etl_customers: the sheet of sectors lists 2 meters without data here: Cliente 10, Cliente 5" in chain
+
+    def test_no_table_is_left_in_the_project_folder(self, project):
+        assert not list(project.folder.glob("clean_*.csv"))
+        assert not (project.folder / "harmonized.csv").exists()
+
+    def test_a_second_run_reuses_every_step(self, project):
+        before = len(project.runs())
+        done = project.mlflow_run("ignore_previous_runs=false")
+        assert done.returncode == 0, done.stdout
+        for step in STEPS:
+            assert f"{step}: reused run" in done.stdout
+        assert len(project.runs()) == before + 1, "only a new parent"
+        assert project.latest("pipeline").data.metrics == project.latest("clustering").data.metrics
+
+    def test_a_changed_input_or_a_lost_matrix_runs_again_just_what_depends_on_it(self, project):
+        file = project.folder / "sql" / "SMP0009.txt"
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[: 96 * 5]))
+        done = project.mlflow_run("ignore_previous_runs=False")
+        assert done.returncode == 0, done.stdout
+        again = {"etl_sql", "harmonization", "clustering"}
+        for step in STEPS:
+            assert f"{step}: {'runs, changed since' if step in again else 'reused run'}" in done.stdout
+        assert "input sql_folder" in done.stdout
+
+        (project.folder / "dtw" / "meta.json").unlink()
+        done = project.mlflow_run("ignore_previous_runs=false")
+        assert "harmonization: runs, its DTW matrix is gone" in done.stdout
+        assert "clustering: reused run" in done.stdout
+        assert (project.folder / "dtw" / "meta.json").is_file()
+
+    def test_clustering_by_dtw_runs_alone_on_the_artifact(self, project):
+        uri = project.latest("harmonization").data.tags["harmonized_csv"]
+        done = project.mlflow_run(
+            f"in_csv={uri}",
+            "model=kmedioids",
+            "distance_metric=dtw",
+            "number_of_clusters=4",
+            entry_point="clustering",
+        )
+        assert done.returncode == 0, done.stdout
+        assert "'kmedioids' is taken as 'kmedoids'" in done.stdout
+        assert project.latest("clustering").info.run_name == "kmedoids dtw k=4"
+
+    def test_the_earlier_pipelines_call_works_verbatim(self, project):
+        done = project.run(
+            "mlflow", "run", "--experiment-name", "uc7_clustering", "--entry-point", "pipeline.py", ".",
+            "-P", "model=kmeans", "-P", "number_of_clusters=12", "--env-manager=local",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        experiment = project.client.get_experiment_by_name("uc7_clustering")
+        assert project.latest("pipeline").info.experiment_id == experiment.experiment_id
+        assert project.latest("clustering").info.run_name == "kmeans euclidean k=12"
+
+    def test_a_stale_matrix_is_refused_with_the_command_that_mends_it(self, project, tmp_path):
+        table = pd.read_csv(project.artifacts(project.latest("harmonization")) / "harmonized/harmonized.csv")
+        steps = [c for c in table.columns if c not in ("id", "date")]
+        table.loc[:36, steps] += np.arange(24)
+        table.to_csv(tmp_path / "other.csv", index=False)
+        done = project.mlflow_run(
+            f"in_csv={tmp_path / 'other.csv'}", "model=kmedoids", "distance_metric=dtw", "number_of_clusters=4",
+            entry_point="clustering",
+        )  # fmt: skip
+        assert done.returncode != 0
+        assert "does not hold 37 of the" in done.stdout
+        assert "mlflow run . -e harmonization" in done.stdout
+        assert 'Traceback (most recent call last):\n  File "clustering' not in done.stdout
+        assert project.latest("clustering").info.status == "FAILED"
+
+
+def test_a_misspelt_model_is_refused_before_anything_runs(project):
+    done = project.mlflow_run("model=kmeens")
+    assert done.returncode != 0
+    assert "'kmeens' is not one of 'kmeans', 'kmedoids'" in done.stdout
+    assert not project.runs("attributes.status = 'RUNNING'")
+
+
+def test_a_failing_step_fails_the_parent_with_one_clear_line(project):
+    done = project.mlflow_run(*ONE_SOURCE, "sql_folder=nowhere/")
+    assert done.returncode != 0
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("Error: step ")]
+    assert "etl_sql" in line
+    assert "nowhere: no such folder" in line
+    assert "Traceback" not in done.stdout
+    parent = project.latest("pipeline")
+    assert parent.info.status == "FAILED"
+    assert "nowhere: no such folder" in parent.data.tags["error"]
+    assert not project.runs("attributes.status = 'RUNNING'")
+
+
+def test_a_file_without_a_column_is_named_and_the_other_steps_are_stopped(project):
+    file = project.folder / "customers" / "DATOSCLIENTE2.csv"
+    content = file.read_text()
+    file.write_text(content.replace("Active_energy", "Aktive", 1))
+    try:
+        done = project.mlflow_run()
+    finally:
+        file.write_text(content)
+    assert done.returncode != 0
+    assert "DATOSCLIENTE2.csv: column 'Active_energy' is missing; found: Fecha, Aktive" in done.stdout
+    assert project.latest("pipeline").info.status == "FAILED"
+    assert not project.runs("attributes.status = 'RUNNING'")
+
+
+@pytest.mark.parametrize("to_all", [True, False], ids=["the terminal interrupts all", "only mlflow is interrupted"])
+def test_an_interruption_leaves_no_running_run_and_no_process(project, to_all):
+    known = {run.info.run_id for run in project.runs()} if (project.folder / "mlflow.db").exists() else set()
+
+    def etl_is_running():
+        started = [r for r in project.runs("tags.step = 'etl_sql'") if r.info.run_id not in known]
+        return bool(started)
+
+    process = project.start("mlflow", "run", ".", "--env-manager=local", "-P", "number_of_clusters=3")
+    wait_for(lambda: (project.folder / "mlflow.db").exists() and etl_is_running())
+    if to_all:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    wait_for(lambda: not processes_of(process.pid), 30)
+    assert not project.runs("attributes.status = 'RUNNING'")
+    assert project.latest("pipeline").info.status in ("KILLED", "FAILED")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real data of ../shared/data is not there")
+class TestOnRealData:
+    def test_the_real_customers_run_through(self, project):
+        done = project.mlflow_run(
+            f"customers_folder={SHARED / 'electrodunas'}", "oldmongo_folder=", "sql_folder=", "newmongo_folder=",
+            "timezone=America/Lima", "number_of_clusters=12",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        assert "etl_customers: 18 meters, 277021 rows read, 0 dropped" in done.stdout
+        assert "the sheet of sectors lists 12 meters without data here" in done.stdout
+        metrics = project.latest("pipeline").data.metrics
+        assert metrics["profiles"] == 11535
+        assert metrics["Silhouette Score"] > 0.15
+        assert metrics["clusters"] == 12
+
+    def test_the_real_old_meter_runs_through_with_its_changes_of_scale(self, project):
+        done = project.mlflow_run(
+            f"oldmongo_folder={SHARED / 'asm/oldmongo'}",
+            f"smart_meter_description_csv={SHARED / 'asm/smart_meter_description.csv'}",
+            "customers_folder=", "sql_folder=", "newmongo_folder=", "timezone=Europe/Rome", "number_of_clusters=4",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        findings = pd.read_csv(project.artifacts(project.latest("etl_oldmongo")) / "findings.csv")
+        changes = findings[findings["kind"] == "scale_change"].set_index("from_utc")["factor"].to_dict()
+        assert changes == {"2019-04-29 13:00:00+00:00": 10.0, "2019-05-14 10:00:00+00:00": 1000.0}
+        assert "the description lists 53 meters without data here" in done.stdout
+        readings = pd.read_parquet(project.artifacts(project.latest("etl_oldmongo")) / "readings.parquet")
+        assert readings["energy_kwh"].between(-10.8 / 4, 40 / 4).sum() == readings["energy_kwh"].notna().sum()
