@@ -45,10 +45,8 @@ def run_pipeline(steps: tuple[Step, ...], params: Mapping[str, Any]) -> None:
     with tracking.run("pipeline", params) as parent:
         runs = Chain(steps, params, parent).run()
         tracking.record_chain(runs, steps[-1].name)
-        click.echo(
-            f"pipeline: run {parent.info.run_id} finished in {time.perf_counter() - started:.0f} s; "
-            f"`mlflow ui --backend-store-uri {mask_secrets(tracking.store_uri())}` shows it"
-        )
+        seconds = time.perf_counter() - started
+        click.echo(f"pipeline: run {parent.info.run_id} finished in {seconds:.0f} s; see {tracking.where_to_see()}")
 
 
 class Chain:
@@ -68,6 +66,7 @@ class Chain:
         self._running: dict[Step, tuple[BaseProcess, str]] = {}
         self._done: dict[str, tracking.Run] = {}
         self._outputs: dict[str, str] = {}
+        self._workspace = Path()
         # under `mlflow run` an interruption may end only the shell between it and us
         self._launcher = os.getppid() if "MLFLOW_RUN_ID" in os.environ else None
 
@@ -78,11 +77,12 @@ class Chain:
             StepFailedError: A step failed; the others were stopped.
         """
         with tempfile.TemporaryDirectory(prefix="pipeline-") as workspace:
+            self._workspace = Path(workspace)
             try:
                 while self._pending or self._running:
                     for step in self._ready():
                         self._pending.remove(step)
-                        self._start_or_reuse(step, Path(workspace))
+                        self._start_or_reuse(step)
                     self._wait()
             except BaseException as error:
                 self._stop(error)
@@ -95,7 +95,7 @@ class Chain:
         ready = [step for step in self._pending if not awaited & set(step.inputs.values())]
         return ready[: max(2, os.cpu_count() or 2) - len(self._running)]
 
-    def _start_or_reuse(self, step: Step, workspace: Path) -> None:
+    def _start_or_reuse(self, step: Step) -> None:
         parts = self._parts(step)
         fingerprint = _digest_text(json.dumps(parts, sort_keys=True))
         earlier, reason = self._find_earlier(step, parts, fingerprint)
@@ -110,14 +110,14 @@ class Chain:
             "MLFLOW_TRACKING_URI": tracking.store_uri(),
             "MLFLOW_EXPERIMENT_ID": self._parent.info.experiment_id,
         }
-        arguments = self._arguments(step, workspace)
+        arguments = self._arguments(step)
         self._running[step] = (workers.start(ROOT / f"{step.name}.py", arguments, environment), run_id)
 
-    def _arguments(self, step: Step, workspace: Path) -> list[str]:
+    def _arguments(self, step: Step) -> list[str]:
         values = {name: self._params[source] for name, source in step.params.items()}
         values |= {name: self._outputs.get(tag) for name, tag in step.inputs.items()}
         if step.output:
-            values["out_csv"] = workspace / (step.out_csv or f"{step.output.removesuffix('_csv')}.csv")
+            values["out_csv"] = self._workspace / (step.out_csv or f"{step.output.removesuffix('_csv')}.csv")
         return [text for name, value in values.items() for text in (f"--{name}", _text(value))]
 
     def _parts(self, step: Step) -> dict[str, str]:
@@ -133,9 +133,7 @@ class Chain:
             else:
                 parts[f"input {name}"] = _input_digest(value)
         for name, tag in step.inputs.items():
-            parts[f"input {name}"] = _input_digest(
-                tracking.local_path(self._outputs[tag]) if tag in self._outputs else None
-            )
+            parts[f"input {name}"] = _input_digest(self._artifact(self._outputs[tag]) if tag in self._outputs else None)
         return parts
 
     def _find_earlier(self, step: Step, parts: dict[str, str], fingerprint: str) -> tuple[tracking.Run | None, str]:
@@ -163,13 +161,18 @@ class Chain:
         """What an earlier run made that is no longer there, or nothing."""
         if step.output:
             try:
-                tracking.local_path(tracking.step_output(earlier, step.output))
+                self._artifact(tracking.step_output(earlier, step.output))
             except (InputError, KeyError):
                 return f"the artifact of run {earlier.info.run_id} is gone"
         digest = earlier.data.tags.get("dtw_digest")
         if digest and digest != _input_digest(self._params["dtw_path"]):
             return "its DTW matrix is gone or was replaced"
         return ""
+
+    def _artifact(self, uri: str) -> Path:
+        """An artifact as a local file; of a remote store, a copy that lasts as long as the chain."""
+        copy = self._workspace / "artifacts" / _digest_text(uri)
+        return next(copy.glob("*"), None) or tracking.local_path(uri, copy)
 
     def _wait(self) -> None:
         """Wait for a process to end, or a moment; take up what ended."""

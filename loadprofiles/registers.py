@@ -109,7 +109,7 @@ def kwh_per_unit(register: Floats, scale: Floats, hours: Floats, limits: Limits)
     power = power[np.isfinite(power) & (power > 0)]
     if not len(power):
         return 1.0
-    high = float(np.quantile(power, 0.99))
+    high = float(np.quantile(power, 0.95))
     votes = Counter(_UNITS[name] / stretch for stretch in np.unique(scale) for name in _UNITS)
     largest = 1.1 * max(limits.import_kw, limits.export_kw)
     whole_numbers = bool(np.all(register == np.round(register)))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -18,8 +19,10 @@ from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Run as Run
 from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 from mlflow.tracking import MlflowClient
 from mlflow.utils import mlflow_tags
+from sqlalchemy.exc import SQLAlchemyError
 
 from loadprofiles.cli import is_artifact_uri
 from loadprofiles.errors import InputError, ParameterError, StoreError, has_password, mask_secrets
@@ -72,7 +75,7 @@ def _start(step: str) -> Run:
     try:
         active = mlflow.start_run(run_name=None if "MLFLOW_RUN_ID" in os.environ else step)
         mlflow.set_tag(STEP_TAG, step)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         raise StoreError(
             f"the MLflow store {mask_secrets(mlflow.get_tracking_uri())} cannot be used: {first_line(error)} "
             f"(this environment has MLflow {mlflow.__version__}; a store made by a newer one needs that one, "
@@ -99,7 +102,8 @@ def run_step(name: str, function: Callable[..., StepResult], params: dict[str, A
         params: The step's parameters; artifact URIs among them are resolved to local paths.
     """
     with run(name, params) as active, tempfile.TemporaryDirectory(prefix=f"{name}-") as workspace:
-        local = {key: local_path(value) if _is_uri(value) else value for key, value in params.items()}
+        inputs = Path(workspace) / "inputs"
+        local = {key: local_path(value, inputs / key) if _is_uri(value) else value for key, value in params.items()}
         result = function(workspace=Path(workspace), **local)
         _record(active, result)
         for note in result.notes:
@@ -135,14 +139,20 @@ def _log_input(given: StepInput) -> None:
     mlflow.log_input(dataset, context="input")
 
 
-def local_path(uri: str) -> Path:
-    """A local copy of an artifact, or the artifact itself where the store is local.
+def local_path(uri: str, destination: Path) -> Path:
+    """An artifact as a local file: itself where the store is local, else a copy below `destination`.
 
     Raises:
         InputError: There is no such artifact.
     """
     try:
-        path = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+        location = RunsArtifactRepository.get_underlying_uri(uri) if uri.startswith("runs:/") else uri
+        parts = urlsplit(location)
+        if parts.scheme in ("", "file"):
+            path = Path(unquote(parts.path))
+        else:
+            destination.mkdir(parents=True, exist_ok=True)
+            path = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=str(destination)))
     except (MlflowException, OSError) as error:
         raise InputError(f"{uri}: cannot be read from MLflow: {first_line(error)}") from error
     if not path.exists():
@@ -215,3 +225,9 @@ def record_chain(runs: Mapping[str, Run], last: str) -> None:
 def store_uri() -> str:
     """The URI of the MLflow store in use."""
     return str(mlflow.get_tracking_uri())
+
+
+def where_to_see() -> str:
+    """The server that shows the runs, or the command that starts one."""
+    uri = mask_secrets(store_uri())
+    return uri if uri.startswith("http") else f"`mlflow ui --backend-store-uri {uri}`"

@@ -15,6 +15,7 @@ _PRELOAD = [
     "loadprofiles.loading",
     "loadprofiles.harmonization",
     "loadprofiles.clustering.step",
+    "mlflow.store.tracking.sqlalchemy_store",  # MLflow imports it late, at the first use of a store
 ]
 
 

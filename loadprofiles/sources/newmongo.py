@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from bson import json_util
 from bson.errors import BSONError
 
@@ -28,10 +29,21 @@ def read_export(folder: Path) -> Iterator[dict[str, Any]]:
     """
     for path in files_in(folder, "*.[jc]s*", "expected mongoexport's .jsonl, .json or .csv files"):
         if path.suffix == ".csv":
-            rows = read_rows(path, KEYS)
+            rows = _with_numbers(read_rows(path, KEYS))
             yield from ({str(k): v for k, v in row.items()} for row in rows.to_dict("records"))
         else:
             yield from _read_lines(path)
+
+
+def _with_numbers(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of text with the times of day as numbers; what is none stays text, for the writer to count."""
+    times = _time_columns(rows)
+    numbers = to_numbers(rows, times)
+    return rows.assign(**{c: numbers[c].astype("object").where(numbers[c].notna(), rows[c]) for c in times})
+
+
+def _time_columns(table: pd.DataFrame) -> list[str]:
+    return [str(c) for c in table.columns[table.columns.astype("str").str.match(_TIME)]]
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -61,7 +73,7 @@ def read(path: Path, timezone: str) -> Meters:
     """
     table = read_table(path, text_columns=KEYS)
     require_columns(table, KEYS, path)
-    times = [str(c) for c in table.columns[table.columns.astype("str").str.match(_TIME)]]
+    times = _time_columns(table)
     if not times:
         raise InputError(f"{path}: no column is a time of day like 00:15:00")
     for meter_id, documents in table.groupby("id", sort=True):

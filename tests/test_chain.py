@@ -1,0 +1,205 @@
+"""The running of a table of steps, with small steps in a folder of their own."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from loadprofiles import chain, tracking
+from loadprofiles.errors import StepFailedError
+from loadprofiles.step import Step, same
+
+SCRIPT = """
+import os, signal, sys, time
+import click
+from pathlib import Path
+from loadprofiles import cli
+from loadprofiles.errors import InputError
+from loadprofiles.step import StepResult
+
+@click.command()
+{options}
+@cli.out_csv("out.csv")
+def main(**params):
+    cli.run_step("{name}", work, params)
+
+def work(workspace, out_csv, **params):
+    {body}
+    read = lambda v: Path(v).read_text() if Path(str(v)).is_file() else str(v)
+    out_csv.write_text(",".join(read(v) for _, v in sorted(params.items())))
+    return StepResult(outputs={{"{name}": out_csv}}, metrics={{"done": 1.0}})
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder for the steps' scripts, and an MLflow store of its own."""
+    monkeypatch.setattr(chain, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    chain.code_digest.cache_clear()
+    yield tmp_path
+    chain.code_digest.cache_clear()
+
+
+def script(place, name, *options, body="pass"):
+    lines = "\n".join(f'@cli.path_option("{option}", "none", "", optional=True)' for option in options)
+    (place / f"{name}.py").write_text(SCRIPT.format(name=name, options=lines, body=body))
+
+
+def two_steps(place, **bodies):
+    script(place, "make", "source", body=bodies.get("make", "pass"))
+    script(place, "use", "made", "word", body=bodies.get("use", "pass"))
+    return (
+        Step("make", "make_csv", same("source"), files=("source",), live="LIVE_URI"),
+        Step("use", "use_csv", same("word"), inputs={"made": "make_csv"}),
+    )
+
+
+def run(steps, **params):
+    given = {"source": None, "word": "w", "ignore_previous_runs": False, "load_new": False} | params
+    with tracking.run("pipeline", {}) as parent:
+        return chain.Chain(steps, given, parent).run()
+
+
+def artifact(step_run, tag):
+    return tracking.local_path(tracking.step_output(step_run, tag), Path("downloads"))
+
+
+def running():
+    return mlflow.search_runs(
+        search_all_experiments=True, filter_string="attributes.status = 'RUNNING'", output_format="list"
+    )
+
+
+def test_outputs_are_handed_on_through_mlflow(place):
+    (place / "in.txt").write_text("hello")
+    runs = run(two_steps(place), source=place / "in.txt")
+    assert artifact(runs["use"], "use_csv").read_text() == "hello,w"
+    assert not Path("downloads").exists(), "a local store is read in place"
+    assert all(r.info.status == "FINISHED" and r.data.metrics == {"done": 1.0} for r in runs.values())
+
+
+def test_what_stayed_the_same_is_reused_and_the_log_says_why_the_rest_runs(place, capfd):
+    source = place / "in.txt"
+    source.write_text("hello")
+    steps = two_steps(place)
+    first = run(steps, source=source)
+    second = run(steps, source=source)
+    assert {n: r.info.run_id for n, r in first.items()} == {n: r.info.run_id for n, r in second.items()}
+
+    third = run(steps, source=source, word="other")
+    assert third["make"].info.run_id == first["make"].info.run_id
+    assert "use: runs, changed since run" in capfd.readouterr().out
+
+    source.write_text("changed")
+    run(steps, source=source, word="other")
+    out = capfd.readouterr().out
+    assert "make: runs, changed since run" in out
+    assert out.count("input source") == 1
+    assert "input made" in out
+
+
+def test_an_input_that_gives_the_same_result_again_stops_there(place):
+    steps = two_steps(place, make="params = {'constant': 1}")
+    (place / "in.txt").write_text("hello")
+    first = run(steps, source=place / "in.txt")
+    (place / "in.txt").write_text("changed")
+    second = run(steps, source=place / "in.txt")
+    assert second["make"].info.run_id != first["make"].info.run_id
+    assert second["use"].info.run_id == first["use"].info.run_id
+
+
+def test_changed_code_runs_again(place, capfd):
+    steps = two_steps(place)
+    run(steps)
+    script(place, "make", "source", body="time.time()")
+    chain.code_digest.cache_clear()
+    run(steps)
+    assert "make: runs, changed since run" in (out := capfd.readouterr().out)
+    assert ": code\n" in out
+
+
+def test_a_lost_artifact_is_made_again(place, capfd):
+    steps = two_steps(place)
+    first = run(steps)
+    artifact(first["make"], "make_csv").unlink()
+    run(steps)
+    assert f"make: runs, the artifact of run {first['make'].info.run_id} is gone" in capfd.readouterr().out
+
+
+def test_a_live_system_is_read_again_only_when_load_new_asks(place, monkeypatch, capfd):
+    steps = two_steps(place)
+    monkeypatch.setenv("LIVE_URI", "mongodb://ana:s3cret@db/x")
+    first = run(steps, ignore_previous_runs=True)
+    assert run(steps, ignore_previous_runs=True)["make"].info.run_id == first["make"].info.run_id
+    assert run(steps, load_new=True)["make"].info.run_id != first["make"].info.run_id
+    assert "make: runs, load_new=true" in capfd.readouterr().out
+    monkeypatch.setenv("LIVE_URI", "mongodb://ana:s3cret@other/x")
+    run(steps, ignore_previous_runs=True)
+    assert "input source" in capfd.readouterr().out
+
+
+def test_a_failing_step_stops_the_others_and_leaves_no_running_run(place):
+    script(place, "slow", body="time.sleep(600)")
+    script(place, "wrong", body="raise InputError('x.csv: bad, mend it')")
+    steps = (Step("slow", "slow_csv", {}), Step("wrong", "wrong_csv", {}))
+    with pytest.raises(StepFailedError, match=r"step wrong \(run \w+\) failed: x\.csv: bad, mend it"):
+        run(steps)
+    assert not running()
+    by_step = {r.data.tags["step"]: r for r in mlflow.search_runs(search_all_experiments=True, output_format="list")}
+    assert {s: r.info.status for s, r in by_step.items()} == {"slow": "KILLED", "wrong": "FAILED", "pipeline": "FAILED"}
+    assert not list(place.glob("*.csv"))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "its process was killed by signal 9; out of memory"),
+        ("os._exit(3)", "its process ended with status 3"),
+        ("sys.exit(0)", "ended with status 0|failed"),
+    ],
+)
+def test_a_process_that_dies_without_a_word_fails_its_run(place, body, message):
+    script(place, "dies", body=body)
+    with pytest.raises(StepFailedError, match=message):
+        run((Step("dies", "dies_csv", {}),))
+    assert not running()
+
+
+def test_an_interruption_ends_the_steps(place):
+    script(place, "slow", body="time.sleep(600)")
+    steps = (Step("slow", "slow_csv", {}),)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    started = time.monotonic()
+    signal.alarm(8)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(steps)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - started < 40
+    assert not running()
+
+
+def test_the_code_of_a_step_is_its_script_and_what_it_imports():
+    chain.code_digest.cache_clear()
+    assert chain.code_digest("etl_sql") != chain.code_digest("etl_oldmongo")
+    assert chain.code_digest("etl_sql") == chain.code_digest("etl_sql")
+
+
+def test_the_environment_of_this_process_is_left_alone(place):
+    run(two_steps(place))
+    assert "MLFLOW_RUN_ID" not in os.environ
