@@ -110,8 +110,12 @@ class Chain:
             "MLFLOW_TRACKING_URI": tracking.store_uri(),
             "MLFLOW_EXPERIMENT_ID": self._parent.info.experiment_id,
         }
-        arguments = self._arguments(step)
-        self._running[step] = (workers.start(ROOT / f"{step.name}.py", arguments, environment), run_id)
+        try:
+            process = workers.start(ROOT / f"{step.name}.py", self._arguments(step), environment)
+        except BaseException:
+            tracking.close_child(run_id, tracking.KILLED, "its process could not be started")
+            raise
+        self._running[step] = (process, run_id)
 
     def _arguments(self, step: Step) -> list[str]:
         values = {name: self._params[source] for name, source in step.params.items()}

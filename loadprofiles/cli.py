@@ -20,6 +20,7 @@ import click
 from loadprofiles.choices import DISTANCE_METRICS, MODELS
 from loadprofiles.errors import LoadProfilesError, has_password
 from loadprofiles.quality import MINUTES_A_DAY
+from loadprofiles.step import is_artifact_uri
 
 MISSPELT = {"kmedioids": "kmedoids", "euclidian": "euclidean"}
 """Spellings of the earlier pipeline's scripts, taken with a notice."""
@@ -136,11 +137,6 @@ class Clusters(click.ParamType[Any]):
         return int(text)
 
 
-def is_artifact_uri(text: str) -> bool:
-    """Whether `text` names an artifact of an MLflow run rather than a file."""
-    return text.startswith(("runs:/", "mlflow-artifacts:/"))
-
-
 def path_option(name: str, default: str, help_text: str, *, optional: bool = False) -> Decorator:
     """An option that names a file, folder or artifact; left empty, if it is `optional`, it names none."""
     return _option(name, PlainPath(optional=optional), default, help_text)
@@ -198,9 +194,11 @@ def options(*decorators: Decorator) -> Decorator:
 def run_guarded(function: Callable[[], None]) -> None:
     """Call `function`; a user's error is one line and status 1, an interruption status 130.
 
-    SIGTERM counts as an interruption, so that a step stopped from outside closes its run too.
+    SIGTERM counts as an interruption, so that a step stopped from outside closes its run too. What comes
+    after the first is ignored: `mlflow run` sends a second one while we are still closing runs.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in _INTERRUPTIONS:
+        signal.signal(number, _interrupt)
     try:
         function()
     except LoadProfilesError as error:
@@ -216,7 +214,12 @@ def run_guarded(function: Callable[[], None]) -> None:
         sys.exit(1)
 
 
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
+
+
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    for number in _INTERRUPTIONS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

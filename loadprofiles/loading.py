@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from loadprofiles import step as artifacts
-from loadprofiles.sources.mongo_live import iter_documents, write_export
+from loadprofiles.sources.documents import write_export
+from loadprofiles.sources.mongo_live import iter_documents
 from loadprofiles.sources.newmongo import read_export
 from loadprofiles.step import StepInput, StepResult
 from loadprofiles.tables import content_digest
@@ -42,13 +43,10 @@ def load_newmongo(
             "documents": counts.documents,
             "documents_written": counts.written,
             "documents_superseded": counts.duplicates,
+            "documents_without_key": counts.without_key,
             "stray_fields": counts.stray_fields,
             "unreadable_values": counts.unreadable_values,
         },
         tags={"loaded_from": where},
-        notes=[
-            f"{counts.documents} documents from {where}, {counts.written} written, {counts.duplicates} superseded "
-            f"by a later one; {counts.stray_fields} stray fields and {counts.unreadable_values} unreadable values "
-            "left out"
-        ],
+        notes=[f"{counts.documents} documents from {where}, {counts.written} written", *counts.notes()],
     )

@@ -29,6 +29,11 @@ def artifact_tag(name: str) -> str:
     return f"{name}_csv"
 
 
+def is_artifact_uri(text: str) -> bool:
+    """Whether `text` names an artifact of an MLflow run rather than a file."""
+    return text.startswith(("runs:/", "mlflow-artifacts:/"))
+
+
 @dataclass(frozen=True)
 class StepInput:
     """A file or folder that a step read, logged as an MLflow dataset."""

@@ -24,9 +24,8 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils import mlflow_tags
 from sqlalchemy.exc import SQLAlchemyError
 
-from loadprofiles.cli import is_artifact_uri
 from loadprofiles.errors import InputError, ParameterError, StoreError, has_password, mask_secrets
-from loadprofiles.step import StepInput, StepResult, artifact_tag
+from loadprofiles.step import StepInput, StepResult, artifact_tag, is_artifact_uri
 from loadprofiles.tables import first_line
 
 STEP_TAG = "step"

@@ -1,27 +1,18 @@
-"""Reads the live MongoDB and writes its documents as the export that `etl_newmongo` takes.
-
-A document holds one meter, day and quantity: `id`, `date` (`YYYY-MM-DD`), `energy_type`, and the
-energy of each interval, in kWh, in a field named by the interval's start (`00:00:00`, `00:15:00`, …;
-local time). The export has the same columns, one row a document.
+"""Reads the documents of the live MongoDB; `documents.py` says what they are and writes them.
 
 A dropped connection does not end a read: it goes on after the last document received. No message
 shows the URI, which may hold a password; messages name the server by its host and port.
 """
 
 import logging
-import math
 import re
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import pandas as pd
 from bson import Decimal128, ObjectId, Timestamp
 from pymongo import MongoClient
 from pymongo.collection import Collection
@@ -39,12 +30,10 @@ from pymongo.errors import (
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 from tqdm import tqdm
 
-from loadprofiles.errors import EmptyResultError, InputError, ParameterError
-from loadprofiles.tables import check_suffix, write_table
+from loadprofiles.errors import InputError, ParameterError
+from loadprofiles.sources.documents import NET_ENERGY, listed
 
 Document: TypeAlias = dict[str, Any]
-
-KEYS: Final = ("id", "date", "energy_type")
 
 SERVER_SELECTION_MS: Final = 3_000
 SOCKET_TIMEOUT_MS: Final = 300_000  # a filter without an index may scan for minutes before its first batch
@@ -52,12 +41,9 @@ COUNT_MS: Final = 5_000
 RETRY_SECONDS: Final = 60.0
 
 _SCHEMES: Final = ("mongodb://", "mongodb+srv://")
-_TIME_OF_DAY: Final = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d")
 _DROPPED: Final = (ConnectionFailure, CursorNotFound)
 _LOGIN_REFUSED: Final = {18, 334, 8000}  # AuthenticationFailed, MechanismUnavailable, Atlas's own code
 _UNAUTHORIZED: Final = 13
-_CHUNK_ROWS: Final = 10_000
-_NAMES_SHOWN: Final = 10
 _SAMPLE: Final = 1_000
 
 # MongoDB's order of `_id`s of different types, by $type alias. bool is listed apart from int, its parent.
@@ -75,33 +61,12 @@ _ID_TYPES: Final[tuple[tuple[str, tuple[type, ...]], ...]] = (
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ExportCounts:
-    """What `write_export` took, wrote and left out.
-
-    Attributes:
-        documents: Documents taken.
-        written: Rows written.
-        duplicates: Documents left out because a later one has the same id, date and energy type.
-        without_key: Documents left out because they lack an id, a date or an energy type.
-        stray_fields: Names of fields that are neither a key nor a time of day, and were left out.
-        unreadable_values: Values of a time of day that are no finite number, and were left empty.
-    """
-
-    documents: int
-    written: int
-    duplicates: int
-    without_key: int
-    stray_fields: int
-    unreadable_values: int
-
-
 def iter_documents(
     uri: str,
     database: str,
     collection: str,
     *,
-    energy_type: str = "active_sum",
+    energy_type: str = NET_ENERGY,
     batch_size: int = 1000,
     progress: bool = True,
 ) -> Iterator[Document]:
@@ -142,57 +107,6 @@ def iter_documents(
         if not reader.received:
             with _explained(server):
                 raise InputError(_why_nothing(source, collection, energy_type))
-
-
-def write_export(documents: Iterable[Mapping[str, Any]], path: str | Path) -> ExportCounts:
-    """Write documents as the export of the new MongoDB: `id, date, energy_type`, one column a time of day.
-
-    Rows are sorted by their keys. The keys are text, energies are floats in kWh; a value that is no
-    finite number is left empty. Of documents with equal keys the last one counts. The file appears
-    under its name when it is complete.
-
-    Args:
-        documents: Documents in the order of their `_id`, such as `iter_documents` yields.
-        path: Where to write; `.csv` or `.parquet`. Its folder is made if need be.
-
-    Returns:
-        How many documents were taken and written, and what was left out.
-
-    Raises:
-        ParameterError: The suffix is neither `.csv` nor `.parquet`.
-        EmptyResultError: There is no document with its keys, or no field that is a time of day.
-        InputError: The file cannot be written.
-    """
-    path = Path(path)
-    check_suffix(path)
-    rows = _Rows()
-    frames = list(rows.frames(documents))
-    if not frames:
-        raise EmptyResultError(
-            f"nothing to write to {path}: {rows.documents} documents came, none with {', '.join(KEYS)}"
-        )
-    table = pd.concat(frames, ignore_index=True)
-    times = sorted(table.columns.difference(list(KEYS)))
-    if not times:
-        raise EmptyResultError(
-            f"nothing to write to {path}: none of {rows.documents} documents has a field such as 00:15:00"
-        )
-    repeated = table.duplicated(list(KEYS), keep="last")
-    table = table.loc[~repeated, [*KEYS, *times]].sort_values(list(KEYS), ignore_index=True)
-    try:
-        write_table(table, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path} ({error.strerror}): choose another path or free it") from None
-    counts = ExportCounts(
-        documents=rows.documents,
-        written=len(table),
-        duplicates=int(repeated.sum()),
-        without_key=rows.without_key,
-        stray_fields=len(rows.stray),
-        unreadable_values=rows.unreadable,
-    )
-    _log_counts(counts, rows, path)
-    return counts
 
 
 class _Reader:
@@ -361,92 +275,10 @@ def _why_nothing(source: Database[Document], collection: str, energy_type: str) 
     if not names:
         return f"no database {source.name} on the MongoDB server, or nothing in it: check its name"
     if collection not in names:
-        return f"no collection {collection} in database {source.name}: it has {_listed(names)}"
+        return f"no collection {collection} in database {source.name}: it has {listed(names)}"
     where = f"collection {collection} of database {source.name}"
     with source[collection].find({}, ["energy_type"], limit=_SAMPLE) as sample:
         found = {str(document.get("energy_type")) for document in sample}
     if not found:
         return f"{where} is empty: load it first, or check the names"
-    return f"{where} has no document of energy_type={energy_type}: the types seen there are {_listed(found)}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Names in order, the first few of them."""
-    ordered = sorted(names)
-    more = len(ordered) - _NAMES_SHOWN
-    return ", ".join(ordered[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-class _Rows:
-    """Turns documents into rows and keeps count of what it leaves out."""
-
-    def __init__(self) -> None:
-        self.documents = 0
-        self.without_key = 0
-        self.unreadable = 0
-        self.first_unreadable = ""
-        self.stray: Counter[str] = Counter()
-
-    def frames(self, documents: Iterable[Mapping[str, Any]]) -> Iterator[pd.DataFrame]:
-        """Rows in frames of at most `_CHUNK_ROWS`; a frame takes a tenth of the memory of its documents."""
-        rows = filter(None, map(self._row, documents))
-        while chunk := list(islice(rows, _CHUNK_ROWS)):
-            frame = pd.DataFrame.from_records(chunk)
-            yield frame.astype({name: "str" if name in KEYS else "float64" for name in frame.columns})
-
-    def _row(self, document: Mapping[str, Any]) -> Document | None:
-        self.documents += 1
-        if any(document.get(key) is None for key in KEYS):
-            self.without_key += 1
-            return None
-        row: Document = {key: _text(document[key]) for key in KEYS}
-        for field in document.keys() - {"_id", *KEYS}:
-            if _TIME_OF_DAY.fullmatch(field):
-                row[field] = self._energy(document, field)
-            else:
-                self.stray[field] += 1
-        return row
-
-    def _energy(self, document: Mapping[str, Any], field: str) -> float:
-        value = document[field]
-        if value is None:
-            return math.nan
-        energy = _number(value)
-        if energy is None:
-            self.unreadable += 1
-            self.first_unreadable = self.first_unreadable or (
-                f"{value!r} of meter {document['id']}, {document['date']} {field}"
-            )
-            return math.nan
-        return energy
-
-
-def _number(value: Any) -> float | None:
-    """A number as a float (NaN stays), anything else as None; a truth value is no energy."""
-    if isinstance(value, Decimal128):
-        value = value.to_decimal()
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    number = float(value)
-    return None if math.isinf(number) else number
-
-
-def _text(value: Any) -> str:
-    """A key as text; a date that the database holds as a moment loses its midnight."""
-    return value.date().isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _log_counts(counts: ExportCounts, rows: _Rows, path: Path) -> None:
-    _log.info("%s: %d rows of %d documents", path, counts.written, counts.documents)
-    if counts.duplicates:
-        _log.warning("%d documents left out: a later one has the same %s", counts.duplicates, ", ".join(KEYS))
-    if counts.without_key:
-        _log.warning("%d documents left out: they lack one of %s", counts.without_key, ", ".join(KEYS))
-    if counts.stray_fields:
-        _log.warning("%d stray fields left out: %s", counts.stray_fields, _listed(rows.stray))
-    if counts.unreadable_values:
-        _log.warning(
-            "%d values that are no numbers left empty, the first: %s",
-            counts.unreadable_values,
-            rows.first_unreadable,
-        )
+    return f"{where} has no document of energy_type={energy_type}: the types seen there are {listed(found)}"

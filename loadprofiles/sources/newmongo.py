@@ -14,11 +14,8 @@ from bson.errors import BSONError
 
 from loadprofiles.errors import InputError
 from loadprofiles.sources.common import Meters, files_in, parse_stamps, raw_meter, read_rows, to_numbers
+from loadprofiles.sources.documents import KEYS, NET_ENERGY, TIME_OF_DAY
 from loadprofiles.tables import first_line, read_table, require_columns
-
-KEYS = ("id", "date", "energy_type")
-NET_ENERGY = "active_sum"
-_TIME = r"^\d\d:\d\d:\d\d$"
 
 
 def read_export(folder: Path) -> Iterator[dict[str, Any]]:
@@ -43,7 +40,7 @@ def _with_numbers(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _time_columns(table: pd.DataFrame) -> list[str]:
-    return [str(c) for c in table.columns[table.columns.astype("str").str.match(_TIME)]]
+    return [str(c) for c in table.columns[table.columns.astype("str").str.fullmatch(TIME_OF_DAY)]]
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
