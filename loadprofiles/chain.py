@@ -44,7 +44,7 @@ def run_pipeline(steps: tuple[Step, ...], params: Mapping[str, Any]) -> None:
     started = time.perf_counter()
     with tracking.run("pipeline", params) as parent:
         runs = Chain(steps, params, parent).run()
-        tracking.record_chain(runs, steps[-1].name)
+        tracking.record_chain(parent, runs, steps[-1].name)
         seconds = time.perf_counter() - started
         click.echo(f"pipeline: run {parent.info.run_id} finished in {seconds:.0f} s; see {tracking.where_to_see()}")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,9 @@ KILLED = RunStatus.to_string(RunStatus.KILLED)
 _NOT_LOGGED = ("out_csv", "workspace")
 """Where a result is written is no parameter of it."""
 
+_MADE_UP_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
+"""What MLflow calls a run that nobody has named."""
+
 _TAG_LENGTH = 5000
 _DIGEST_LENGTH = 36
 
@@ -74,6 +78,7 @@ def _start(step: str) -> Run:
     try:
         active = mlflow.start_run(run_name=None if "MLFLOW_RUN_ID" in os.environ else step)
         mlflow.set_tag(STEP_TAG, step)
+        _name(active, step)
     except (MlflowException, SQLAlchemyError) as error:
         raise StoreError(
             f"the MLflow store {mask_secrets(mlflow.get_tracking_uri())} cannot be used: {first_line(error)} "
@@ -81,6 +86,13 @@ def _start(step: str) -> Run:
             "one made by an older one `mlflow db upgrade`)"
         ) from error
     return active
+
+
+def _name(active: Run, name: str) -> None:
+    """Name a run, unless its user has: with `mlflow run --run-name`."""
+    now = get_run(active.info.run_id)
+    if now.info.run_name == now.data.tags[STEP_TAG] or _MADE_UP_NAME.fullmatch(now.info.run_name):
+        mlflow.set_tag(mlflow_tags.MLFLOW_RUN_NAME, name)
 
 
 def _log_params(active: Run, params: Mapping[str, Any]) -> None:
@@ -125,7 +137,7 @@ def _record(active: Run, result: StepResult) -> None:
     mlflow.log_metrics(result.metrics)
     mlflow.set_tags({key: mask_secrets(value)[:_TAG_LENGTH] for key, value in result.tags.items()})
     if result.run_name:
-        mlflow.set_tag(mlflow_tags.MLFLOW_RUN_NAME, result.run_name)
+        _name(active, result.run_name)
     if result.notes:
         mlflow.log_text(mask_secrets("\n".join(result.notes)) + "\n", "log.txt")
 
@@ -213,12 +225,12 @@ def fingerprint_parts(step_run: Run) -> dict[str, str]:
     return parts
 
 
-def record_chain(runs: Mapping[str, Run], last: str) -> None:
+def record_chain(parent: Run, runs: Mapping[str, Run], last: str) -> None:
     """On the parent: which runs its steps were, and the name and numbers of the last, ready to compare."""
     result = get_run(runs[last].info.run_id)
     mlflow.set_tags({f"run_id.{step}": step_run.info.run_id for step, step_run in runs.items()})
     mlflow.log_metrics(result.data.metrics)
-    mlflow.set_tag(mlflow_tags.MLFLOW_RUN_NAME, f"pipeline {result.info.run_name}")
+    _name(parent, f"pipeline {result.info.run_name}")
 
 
 def store_uri() -> str:

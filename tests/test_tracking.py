@@ -51,6 +51,14 @@ def test_a_result_is_recorded_whole_and_without_secrets(store, capsys):
     assert capsys.readouterr().out == "etl_sql: from mongodb://u:***@h/x\n"
 
 
+def test_a_name_that_the_user_gave_stays(store, monkeypatch):
+    for given, shown in (("mine", "mine"), ("bold-owl-12", "my run")):
+        run = mlflow.MlflowClient().create_run("0", run_name=given)
+        monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+        tracking.run_step("etl_sql", step, {"out_csv": store / "clean_sql.csv", "word": "w"})
+        assert mlflow.get_run(run.info.run_id).info.run_name == shown
+
+
 def test_artifact_uris_among_the_parameters_become_local_files(store):
     tracking.run_step("etl_sql", step, {"out_csv": store / "clean_sql.csv", "word": "w"})
     uri = f"runs:/{only_run().info.run_id}/clean_sql/clean_sql.csv"
