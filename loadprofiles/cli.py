@@ -32,18 +32,17 @@ NONE = ("", "none", "null")
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
-class Boolean(click.ParamType[bool]):
+class Boolean(click.ParamType[Any]):
     """`true 1 t y yes yeah on` and their opposites, in any case."""
 
     name = "boolean"
+    words: tuple[str, ...] = (*TRUE, *FALSE)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the boolean that `value` spells, or fail with the list of spellings."""
-        if isinstance(value, bool):
-            return value
         word = str(value).strip().lower()
-        if word not in TRUE + FALSE:
-            self.fail(f"{value!r} is not one of {', '.join(TRUE + FALSE)}", param, ctx)
+        if word not in self.words:
+            self.fail(f"{value!r} is not one of {', '.join(self.words)}", param, ctx)
         return word in TRUE
 
 
@@ -51,15 +50,12 @@ class Switch(Boolean):
     """A boolean or `auto`, as text: `true`, `false`, `auto`."""
 
     name = "switch"
+    words = ("auto", *TRUE, *FALSE)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return `true`, `false` or `auto`, or fail with the list of spellings."""
-        word = str(value).strip().lower()
-        if word == "auto":
-            return word
-        if word not in TRUE + FALSE:
-            self.fail(f"{value!r} is not one of auto, {', '.join(TRUE + FALSE)}", param, ctx)
-        return "true" if word in TRUE else "false"
+        true = super().convert(value, param, ctx)
+        return "auto" if str(value).strip().lower() == "auto" else str(true).lower()
 
 
 class Spelling(click.Choice[str]):

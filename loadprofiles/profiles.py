@@ -68,8 +68,8 @@ def to_profiles(
     outcome = Counter({"profile": int(keep.sum()), "incomplete": int((~whole).sum())})
     outcome["dst_day"] = int((whole & ~keep).sum())
 
-    steps = MINUTES_A_DAY // resolution_minutes
-    values = energy[keep[day_of]].reshape(int(keep.sum()), steps, -1).sum(axis=2)
+    shape = (int(keep.sum()), MINUTES_A_DAY // resolution_minutes, resolution_minutes // step_minutes)
+    values = energy[keep[day_of]].reshape(shape).sum(axis=2)
     profiles = pd.DataFrame(values, columns=step_columns(resolution_minutes))
     profiles.insert(0, "id", readings["meter_id"].iloc[0])
     profiles.insert(1, "date", pd.DatetimeIndex(days[keep]).strftime("%Y-%m-%d").astype("str"))

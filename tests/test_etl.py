@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from loadprofiles.errors import EmptyResultError, InputError, ParameterError
 from loadprofiles.etl import etl_customers, etl_newmongo, etl_oldmongo, etl_sql
 from loadprofiles.loading import load_newmongo
 from loadprofiles.profiles import read_profiles
 from loadprofiles.readings import check_readings
+from loadprofiles.synthetic import daily_profiles, make_meter, sql_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("oldmongo", "sql", "newmongo", "customers")
@@ -110,3 +112,70 @@ def test_rows_and_days_add_up(cleaned):
     assert len(readings) == meters["readings"].sum()
     kept = meters["rows_read"] - meters["rows_dropped"]
     assert (kept >= meters["readings_measured"]).all()
+
+
+def test_a_resolution_finer_than_the_source_is_refused_naming_both(tmp_path):
+    with pytest.raises(ParameterError, match="resolution=15 is not a multiple of the 60 minutes in which Cliente 1"):
+        clean("customers", ROOT, tmp_path, resolution=15)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("resolution", [15, 30, 120])
+def test_other_resolutions_hold_the_same_energy(tmp_path, resolution):
+    clean("sql", ROOT, tmp_path, resolution=resolution)
+    profiles = read_profiles(tmp_path / "clean_sql.csv").set_index(["id", "date"])
+    truth = read_profiles(ROOT / "truth" / "sql.csv").set_index(["id", "date"])
+    assert profiles.shape[1] == 1440 // resolution
+    untouched = profiles.index.intersection(truth.index)[profiles.index.get_level_values("id") == "SMP0009"]
+    assert len(untouched) > 20
+    np.testing.assert_allclose(profiles.loc[untouched].sum(axis=1), truth.loc[untouched].sum(axis=1), atol=1e-6)
+
+
+def test_a_source_without_one_complete_day_is_an_error_with_its_counts(tmp_path):
+    (tmp_path / "sql").mkdir()
+    rows = [f"2021-09-01 0{hour}:00:00,Energy_Apiu_1_8_0_A1.kWh,1,0,192,192\n" for hour in range(5)]
+    (tmp_path / "sql" / "A1.txt").write_text("".join(rows))
+    with pytest.raises(
+        EmptyResultError, match=r"sql: not one complete day in it \(meters 1, rows_read 5, .*incomplete 1"
+    ):
+        clean("sql", tmp_path, tmp_path, smart_meter_description_csv=None)
+    assert not (tmp_path / "clean_sql.csv").exists()
+
+
+def test_a_meter_without_usable_rows_is_reported_and_stops_nothing(tmp_path):
+    (tmp_path / "sql").mkdir()
+    good = (ROOT / "sql" / "SMP0009.txt").read_text()
+    (tmp_path / "sql" / "SMP0009.txt").write_text(good)
+    (tmp_path / "sql" / "B2.txt").write_text("1970-01-01 00:00:00,Energy_Apiu_1_8_0_B2.kWh,1,0,192,192\n")
+    clean("sql", tmp_path, tmp_path, smart_meter_description_csv=None)
+    findings = pd.read_csv(tmp_path / "findings.csv")
+    assert findings[findings["meter_id"] == "B2"]["kind"].tolist() == ["implausible_year", "no_regular_interval"]
+    meters = pd.read_csv(tmp_path / "meters.csv").set_index("meter_id")
+    assert meters.loc["B2", ["rows_read", "rows_dropped", "readings", "days"]].tolist() == [1, 1, 0, 0]
+
+
+def test_load_new_false_hands_on_the_table_that_is_there(tmp_path):
+    clean("newmongo", ROOT, tmp_path)
+    before = (tmp_path / "clean_newmongo.csv").read_bytes()
+    common = {"smart_meter_description_csv": None, "timezone": "UTC", "out_csv": tmp_path / "clean_newmongo.csv"}
+    result = etl_newmongo(Path("not there"), load_new=False, resolution=60, workspace=tmp_path, **common)
+    assert result.outputs["clean_newmongo"].read_bytes() == before
+    with pytest.raises(InputError, match="holds profiles of 60 minutes, not 30; make it anew with load_new=true"):
+        etl_newmongo(Path("not there"), load_new=False, resolution=30, workspace=tmp_path, **common)
+
+
+def test_local_stamped_sources_are_recovered_across_both_changes_of_the_clock(tmp_path):
+    days = 260
+    meter = make_meter(
+        "SMP9001", "office", source="sql", start="2024-03-01", days=days, resolution_minutes=60,
+        timezone="Europe/Rome", scale=1.0, seed=3,
+    )  # fmt: skip
+    (tmp_path / "sql").mkdir()
+    (tmp_path / "sql" / "SMP9001.txt").write_text("".join(f"{line}\n" for line in sql_lines(meter)))
+    clean("sql", tmp_path, tmp_path, smart_meter_description_csv=None, timezone="Europe/Rome")
+    found = read_profiles(tmp_path / "clean_sql.csv").set_index("date")
+    truth = daily_profiles(meter).set_index("date")
+    assert sorted(set(truth.index) - set(found.index)) == ["2024-03-31", "2024-10-27"]
+    truth = truth.loc[found.index]
+    np.testing.assert_allclose(found.drop(columns="id"), truth.drop(columns="id"), atol=1e-6)
+    assert pd.read_csv(tmp_path / "meters.csv")["days_dst_day"].item() == 2

@@ -1,6 +1,7 @@
 """The whole chain through `mlflow run`, in a copy of the project: what it leaves in MLflow, reuse, failures."""
 
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -188,6 +189,7 @@ def test_a_file_without_a_column_is_named_and_the_other_steps_are_stopped(projec
     assert not project.runs("attributes.status = 'RUNNING'")
 
 
+@pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed (Debian: procps)")
 @pytest.mark.parametrize("to_all", [True, False], ids=["the terminal interrupts all", "only mlflow is interrupted"])
 def test_an_interruption_leaves_no_running_run_and_no_process(project, to_all):
     known = {run.info.run_id for run in project.runs()} if (project.folder / "mlflow.db").exists() else set()

@@ -27,6 +27,13 @@ def test_a_day_with_one_unknown_interval_is_incomplete():
     assert days == {"profile": 1, "incomplete": 1}
 
 
+def test_a_meter_without_a_whole_day_has_no_profiles():
+    table, days = p.to_profiles(readings("2024-01-01 05:00", 5), 60, 60, "UTC")
+    assert table.empty
+    assert p.resolution_of(table) == 60
+    assert days == {"incomplete": 1}
+
+
 def test_finer_readings_are_summed_to_the_resolution():
     table, _ = p.to_profiles(readings("2024-01-01", 96, step_minutes=15), 15, 60, "UTC")
     assert table["00:00:00"].item() == 0 + 1 + 2 + 3

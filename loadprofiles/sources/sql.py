@@ -44,18 +44,20 @@ def read(files: list[Path], timezone: str) -> Meters:
         stamps = [parse_stamps(part["timestamp"], timezone) for _, part in mine.groupby("direction")]
         mine["timestamp_utc"] = pd.concat(stamps)
         raw = raw_meter(meter_id, path, mine, ["energy"], len(rows))
-        net = _net_energy(raw.rows)
+        net = _net_energy(raw.rows, set(mine["direction"]))
         raw.dropped["other_tag"] = len(rows) - len(mine)
         raw.dropped["unpaired"] = int(net["energy_kwh"].isna().sum())
         yield raw.with_rows(net.dropna(subset=["energy_kwh"]))
 
 
-def _net_energy(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a stamp; a stamp that a tag repeats keeps its rows, in the order of the file."""
+def _net_energy(rows: pd.DataFrame, directions: set[str]) -> pd.DataFrame:
+    """One row a stamp; a stamp that a tag repeats keeps its rows, in the order of the file.
+
+    `directions` are those the meter has: in one it does not have, nothing flows.
+    """
     turn = rows.groupby(["direction", "timestamp_utc"]).cumcount()
     wide = rows.assign(turn=turn).pivot(index=["turn", "timestamp_utc"], columns="direction", values="energy")
-    wide = wide.sort_index().groupby(level="timestamp_utc").ffill()
-    net = wide[IMPORT] if IMPORT in wide else 0.0 * wide[EXPORT]
-    if EXPORT in wide:
-        net = net - wide[EXPORT]
+    wide = wide.sort_index().groupby(level="timestamp_utc").ffill().reindex(columns=[IMPORT, EXPORT])
+    known = wide.fillna({direction: 0.0 for direction in (IMPORT, EXPORT) if direction not in directions})
+    net = known[IMPORT] - known[EXPORT]
     return net.rename("energy_kwh").reset_index().drop(columns="turn")

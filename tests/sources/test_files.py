@@ -4,12 +4,16 @@ import json
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loadprofiles.errors import InputError
+from loadprofiles.meters import limits_of, no_description
+from loadprofiles.profiles import to_profiles
+from loadprofiles.readings import check_readings
 from loadprofiles.sources import customers, newmongo, oldmongo, sql
 from loadprofiles.sources.common import parse_stamps
+from loadprofiles.vee import clean_meter
 
 OLD_HEADER = (
     ",id,timestamp,Active_Energy_+_Total_ini,Active_Energy_+_Total_end,Active_Energy_+_Incr,"
@@ -225,3 +229,47 @@ def test_any_text_is_a_stamp_or_none_and_never_an_error(texts):
     parsed = parse_stamps(pd.Series(texts, dtype="str"), "Europe/Rome")
     assert len(parsed) == len(texts)
     assert str(parsed.dtype) == "datetime64[us, UTC]"
+
+
+STAMPS = st.sampled_from(["2021-01-01 00:00:00", "2021-01-01 01:00:00", "2021-01-01T02:00:00Z", "1970-01-01", "x", ""])
+CELLS = st.one_of(st.floats(-1e9, 1e9).map(str), st.sampled_from(["", "nan", "inf", "1e400", '"', "ñ", "-", "0"]))
+NOW = pd.Timestamp("2024-01-01", tz="UTC")
+
+
+def cleaned_or_refused(readers):
+    """Every meter of a reader goes through VEE, or the reader says what is wrong."""
+    try:
+        raws = list(readers)
+    except InputError:
+        return
+    for raw in raws:
+        clean = clean_meter(raw, limits_of(no_description(), raw.meter_id), "Europe/Rome", NOW)
+        check_readings(clean.readings)
+        assert len(raw.rows) + raw.dropped.total() <= raw.rows_read
+        if clean.step_minutes:
+            to_profiles(clean.readings, clean.step_minutes, 1440, "Europe/Rome")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(STAMPS, st.lists(CELLS, min_size=4, max_size=5)), max_size=12))
+def test_any_customer_file_is_read_or_refused(tmp_path, rows):
+    lines = [",".join([stamp, *cells]) for stamp, cells in rows]
+    path = write(tmp_path / "DATOSCLIENTE1.csv", TestCustomers.HEADER + "\n".join(lines))
+    cleaned_or_refused(customers.read([path], "Europe/Rome"))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(STAMPS, st.lists(CELLS, min_size=7, max_size=8)), max_size=12))
+def test_any_dump_is_read_or_refused(tmp_path, rows):
+    lines = [",".join(["0", "A1", stamp, *cells]) for stamp, cells in rows]
+    path = write(tmp_path / "A1.csv", OLD_HEADER + "\n".join(lines))
+    cleaned_or_refused(oldmongo.read([path]))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(STAMPS, st.sampled_from(["Energy_Apiu_1_8_0_A1.kWh", "Energy_Ameno_2_8_0_A1.kWh", "?"]), CELLS))
+)
+def test_any_export_of_the_historian_is_read_or_refused(tmp_path, rows):
+    path = write(tmp_path / "A1.txt", "\n".join(f"{stamp},{tag},{cell},0,192,192" for stamp, tag, cell in rows))
+    cleaned_or_refused(sql.read([path], "Europe/Rome"))
