@@ -162,7 +162,10 @@ description_csv = path_option(
 resolution = _option("resolution", Resolution(), "60", "Minutes a step of the daily profiles.")
 timezone = _option("timezone", Zone(), "UTC", "Zone of the local days, and of stamps without an offset.")
 compute_dtw = _option(
-    "compute_dtw", Switch(), "auto", "Compute the DTW matrix: true, false, or auto (when missing or stale)."
+    "compute_dtw",
+    Switch(),
+    "auto",
+    "Compute the DTW matrix: true, false, or auto (when missing or stale, up to 50,000 profiles).",
 )
 dtw_path = path_option("dtw_path", "dtw/", "Directory of the DTW matrix.")
 radius = _option("radius", click.IntRange(min=0), "1", "Half-width of the Sakoe-Chiba band, in steps.")

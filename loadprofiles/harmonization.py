@@ -16,6 +16,9 @@ from loadprofiles.step import StepInput, StepResult
 from loadprofiles.tables import content_digest, write_table
 
 AUTO = "auto"
+MAX_AUTO_PROFILES = 50_000
+"""Profiles beyond which `auto` leaves the matrix (2 n² bytes) to those who ask for it."""
+
 MIN_IDENTICAL_DAYS = 7
 """Fewer identical days of two meters may be chance: a pump that runs by the same clock."""
 
@@ -135,8 +138,10 @@ def _duplicate_notes(duplicates: pd.DataFrame, repeated: int) -> list[str]:
 def _update_matrix(
     result: StepResult, normalised: np.ndarray, compute_dtw: str, dtw_path: Path, radius: int, resolution: int
 ) -> None:
-    if compute_dtw == "false":
-        result.notes.append("compute_dtw=false: the DTW matrix is left as it is")
+    too_many = compute_dtw == AUTO and len(normalised) > MAX_AUTO_PROFILES
+    if compute_dtw == "false" or too_many:
+        why = f": {len(normalised)} profiles are more than {MAX_AUTO_PROFILES}" if too_many else ""
+        result.notes.append(f"compute_dtw={compute_dtw}{why}; the DTW matrix is left as it is")
         return
     reason = _why_compute(normalised, compute_dtw, dtw_path, radius, resolution)
     started = time.perf_counter()

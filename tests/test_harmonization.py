@@ -91,6 +91,15 @@ def test_the_matrix_is_computed_when_missing_or_stale_and_kept_when_current(tmp_
     assert "computed, as compute_dtw=true asks" in "\n".join(run(tmp_path, "true", 2, sql=table).notes)
 
 
+def test_auto_leaves_the_matrix_of_very_many_profiles_alone_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("loadprofiles.harmonization.MAX_AUTO_PROFILES", 3)
+    result = run(tmp_path, sql=profiles("A", 4))
+    assert "compute_dtw=auto: 4 profiles are more than 3; the DTW matrix is left as it is" in result.notes
+    assert not (tmp_path / "dtw").exists()
+    run(tmp_path, "true", sql=profiles("A", 4))
+    assert (tmp_path / "dtw").exists()
+
+
 def test_compute_dtw_false_leaves_the_matrix_alone(tmp_path):
     result = run(tmp_path, "false", sql=profiles("A", 4))
     assert not (tmp_path / "dtw").exists()

@@ -25,6 +25,8 @@ from loadprofiles.tables import content_digest, write_table
 from loadprofiles.validity import validity_scores
 
 HIGH_RES_DPI = 300
+MAX_OPTIONAL_MATRIX = 20_000
+"""Profiles beyond which the square matrix (4 n² bytes) is not loaded for an index alone."""
 
 
 def cluster(
@@ -88,6 +90,8 @@ def _dtw_matrix(
     dtw_path: Path, profiles: npt.NDArray[np.float64], radius: int, resolution: int, *, required: bool
 ) -> tuple[npt.NDArray[np.float32] | None, list[str]]:
     """The matrix of these profiles; or, where it is not required, None and a note that says why."""
+    if not required and len(profiles) > MAX_OPTIONAL_MATRIX:
+        return None, [f"Silhouette DTW is left out: {len(profiles)} profiles are more than {MAX_OPTIONAL_MATRIX}"]
     try:
         store = DtwMatrix.open(dtw_path)
         store.require(radius, NORMALISATION, resolution)

@@ -289,7 +289,9 @@ def write_matrix(
         with _replacement(place) as folder:
             _write_store(folder, meta, keys[distinct], values[distinct], progress)
     except OSError as error:
-        raise InputError(f"the DTW matrix cannot be written to {place}: {_one_line(error)}") from error
+        raise InputError(
+            f"the DTW matrix cannot be written to {place}: {_one_line(error)}; compute_dtw=false does without it"
+        ) from error
     return DtwMatrix.open(path)
 
 

@@ -66,6 +66,13 @@ def test_without_a_matrix_euclidean_runs_and_says_what_is_left_out_and_the_comma
     assert "mlflow run . -e harmonization" in result.notes[0]
 
 
+def test_the_matrix_of_very_many_profiles_is_not_loaded_for_an_index(table, tmp_path, monkeypatch):
+    with_matrix(table, tmp_path)
+    monkeypatch.setattr("loadprofiles.clustering.step.MAX_OPTIONAL_MATRIX", 29)
+    result = run(table, tmp_path)
+    assert result.notes[0] == "Silhouette DTW is left out: 30 profiles are more than 29"
+
+
 def test_a_stale_matrix_is_refused_where_the_model_needs_it(table, tmp_path):
     other = normalise(np.random.default_rng(2).uniform(0, 1, (5, 24)))
     write_matrix(tmp_path / "dtw", other, radius=1, normalisation="l2", resolution_minutes=60)
