@@ -20,6 +20,9 @@ NAMES = ("import_start", "import_end", "export_start", "export_end")
 _SCALE_TOLERANCE = 0.02
 """How far, in log10, a register ratio may lie from a power of ten: room for the energy of the step itself."""
 
+_LARGEST_POWER = 7
+"""No unit or scale in use differs by more than ten to this from another."""
+
 _TOLERANCE = 1e-9
 """Relative noise of a register stored as a float."""
 
@@ -49,25 +52,25 @@ def flag_excursion(register: Floats) -> Flags:
     return flags
 
 
-def find_scale_changes(import_end: Floats, export_end: Floats, steps: npt.NDArray[np.int64]) -> list[ScaleChange]:
+def find_scale_changes(
+    import_start: Floats, import_end: Floats, export_end: Floats, steps: npt.NDArray[np.int64]
+) -> list[ScaleChange]:
     """Changes by a power of ten between consecutive rows.
 
     Args:
-        import_end: Import register at each row's end, shape (n,), in whatever unit it has there.
+        import_start: Import register at each row's start, NaN where not recorded, shape (n,). At a change of
+            scale it has changed like the end, or not yet; of an exchanged meter it is about 0.
+        import_end: Import register at each row's end, same shape, in whatever unit it has there.
         export_end: Export register, same shape; where it counts anything it must change alike.
         steps: Grid steps since the row before, same shape.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        import_log = np.log10(import_end[1:] / import_end[:-1])
-        export_log = np.log10(export_end[1:] / export_end[:-1])
-    power = np.round(import_log)
-    exported = np.isfinite(export_log)
-    candidates = (
-        np.isfinite(import_log)
-        & (power != 0)
-        & (np.abs(import_log - power) < _SCALE_TOLERANCE)
-        & (~exported | (np.abs(export_log - power) < _SCALE_TOLERANCE))
-    )
+    power = np.round(_log_ratio(import_end[1:], import_end[:-1]))
+    candidates = np.isfinite(power) & (power != 0) & (np.abs(power) <= _LARGEST_POWER)
+    candidates &= _changed_alike(import_end[1:], import_end[:-1], power)
+    start, before = import_start[1:], import_end[:-1]
+    candidates &= _changed_alike(start, before, power) | _changed_alike(start, before, 0.0) | np.isnan(start)
+    nothing_exported = (export_end[1:] == 0) | (export_end[:-1] == 0)
+    candidates &= _changed_alike(export_end[1:], export_end[:-1], power) | nothing_exported
     changes = []
     for row in np.flatnonzero(candidates) + 1:
         jump = abs(import_end[row] - import_end[row - 1])
@@ -76,10 +79,21 @@ def find_scale_changes(import_end: Floats, export_end: Floats, steps: npt.NDArra
         if len(growth) and jump <= 3 * float(np.quantile(growth, 0.95)) * steps[row]:
             continue
         evidence = f"import register {import_end[row - 1]:.10g} → {import_end[row]:.10g}"
-        if exported[row - 1]:
+        if not nothing_exported[row - 1]:
             evidence += f", export register {export_end[row - 1]:.10g} → {export_end[row]:.10g}"
         changes.append(ScaleChange(int(row), float(10.0 ** power[row - 1]), evidence))
     return changes
+
+
+def _log_ratio(after: Floats, before: Floats) -> Floats:
+    """log10 of the ratio; NaN where one is not positive."""
+    positive = (after > 0) & (before > 0)
+    ratio = np.divide(after, before, out=np.full(len(after), np.nan), where=positive)
+    return np.asarray(np.log10(ratio))
+
+
+def _changed_alike(after: Floats, before: Floats, power: Floats | float) -> Flags:
+    return np.asarray(np.abs(_log_ratio(after, before) - power) < _SCALE_TOLERANCE)
 
 
 def multipliers(changes: list[ScaleChange], rows: int) -> Floats:

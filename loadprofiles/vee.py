@@ -224,7 +224,7 @@ def _register_table(
     """Energy, gap energy, missed steps and quality of each row, and the register faults found."""
     values = {name: rows[name].to_numpy(dtype=np.float64) for name in registers.NAMES}
     steps = np.diff(positions, prepend=positions[0] - 1)
-    changes = registers.find_scale_changes(values["import_end"], values["export_end"], steps)
+    changes = registers.find_scale_changes(values["import_start"], values["import_end"], values["export_end"], steps)
     scale = registers.multipliers(changes, len(rows))
     unit = registers.kwh_per_unit(values["import_end"] * scale, scale, steps * step / 60, limits)
     kwh = {name: value * scale * unit for name, value in values.items()}
@@ -261,6 +261,12 @@ def _register_findings(
         Finding(raw.meter_id, "scale_change", stamps[c.row], stamps[c.row], int(c.row), c.factor, c.evidence)
         for c in changes
     ]
+    thousandfold = all(change.factor in (1000.0, 0.001) for change in changes)  # one side kWh, the other Wh
+    if not thousandfold and not limits.known:
+        evidence = "contracted power is not known: the shape is right, the level may be off by the factor"
+        findings.append(
+            Finding(raw.meter_id, "level_uncertain", stamps.iloc[0], stamps.iloc[-1], len(rows), np.nan, evidence)
+        )
     for row in np.flatnonzero(reset):
         evidence = f"import register {rows['import_end'].iloc[row - 1]:.10g} → {rows['import_end'].iloc[row]:.10g}"
         findings.append(Finding(raw.meter_id, "reset", stamps[row], stamps[row], 1, np.nan, evidence))

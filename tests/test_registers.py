@@ -9,13 +9,18 @@ from loadprofiles.meters import Limits
 NO_EXPORT = np.zeros(6)
 
 
+def find(import_end, export_end=NO_EXPORT, import_start=None):
+    start = np.full(len(import_end), np.nan) if import_start is None else import_start
+    return registers.find_scale_changes(start, import_end, export_end, ones(len(import_end)))
+
+
 def ones(n):
     return np.ones(n, dtype=np.int64)
 
 
 def test_a_thousandfold_register_is_a_change_of_scale_and_energies_before_it_are_multiplied():
     register = np.array([100.0, 100.5, 101.0, 101500.0, 102000.0, 102500.0])
-    (change,) = registers.find_scale_changes(register, NO_EXPORT, ones(6))
+    (change,) = find(register)
     assert (change.row, change.factor) == (3, 1000.0)
     scaled = register * registers.multipliers([change], 6)
     np.testing.assert_allclose(np.diff(scaled), 500)
@@ -23,18 +28,32 @@ def test_a_thousandfold_register_is_a_change_of_scale_and_energies_before_it_are
 
 def test_a_scale_change_downwards_divides():
     register = np.array([100500.0, 101000.0, 101500.0, 102.0, 102.5, 103.0])
-    (change,) = registers.find_scale_changes(register, NO_EXPORT, ones(6))
+    (change,) = find(register)
     assert (change.row, change.factor) == (3, 0.001)
 
 
 def test_an_export_register_that_does_not_follow_speaks_against_a_change_of_scale():
     register = np.array([100.0, 100.5, 101.0, 101500.0, 102000.0, 102500.0])
-    assert registers.find_scale_changes(register, np.full(6, 50.0), ones(6)) == []
+    assert find(register, np.full(6, 50.0)) == []
+
+
+def test_an_exchanged_meter_is_no_change_of_scale_whatever_the_ratio():
+    register = np.array([100.0, 100.5, 101.0, 0.101, 0.2, 0.3])
+    start = np.array([99.5, 100.0, 100.5, 0.0, 0.101, 0.2])
+    assert find(register, import_start=start) == []
+    assert len(find(register)) == 1, "without the start there is no telling"
+
+
+@pytest.mark.parametrize("start_at_change", [101000.0, 101.0])
+def test_the_start_at_a_change_of_scale_may_be_in_the_new_scale_or_still_in_the_old(start_at_change):
+    register = np.array([100.0, 100.5, 101.0, 101500.0, 102000.0, 102500.0])
+    start = np.array([99.5, 100.0, 100.5, start_at_change, 101500.0, 102000.0])
+    assert len(find(register, import_start=start)) == 1
 
 
 def test_a_young_register_that_grows_tenfold_by_itself_is_no_change_of_scale():
     register = np.array([0.05, 0.5, 1.0, 1.6, 2.1, 2.7])
-    assert registers.find_scale_changes(register, NO_EXPORT, ones(6)) == []
+    assert find(register) == []
 
 
 @pytest.mark.parametrize("bad", [0.0, 5000.0])
@@ -114,6 +133,6 @@ def test_energies_do_not_depend_on_where_the_scale_changed(watt_hours, row, fact
     true = 1e6 + np.cumsum(watt_hours)  # a register old enough that its own growth is small
     raw = true.astype(float)
     raw[row:] *= factor
-    changes = registers.find_scale_changes(raw, np.zeros(len(raw)), ones(len(raw)))
+    changes = find(raw, np.zeros(len(raw)))
     scaled = raw * registers.multipliers(changes, len(raw))
     np.testing.assert_allclose(np.diff(scaled) / factor, np.diff(true), atol=1e-6)

@@ -136,6 +136,14 @@ def test_readings_before_a_change_of_scale_are_edited_and_say_so():
     assert (change.factor, change.from_utc) == (1000, raw.rows["timestamp_utc"][4])
 
 
+def test_a_tenfold_change_at_a_meter_of_unknown_power_leaves_its_level_open_and_says_so():
+    kwh = 100 + np.arange(8) * 0.5
+    raw = register_meter(np.r_[kwh[:4], kwh[4:] * 10])
+    unknown = Limits(import_kw=200.0, export_kw=200.0, known=False)
+    assert kinds(clean(raw, unknown)[1])["level_uncertain"] == 1
+    assert kinds(clean(raw)[1])["level_uncertain"] == 0
+
+
 def test_an_exchanged_meter_counts_on_from_its_own_start():
     raw = register_meter([100, 100.5, 0.4, 0.9])
     raw.rows.loc[2, "import_start"] = 0.0

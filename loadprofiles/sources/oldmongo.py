@@ -25,7 +25,7 @@ def read(files: list[Path]) -> Meters:
         InputError: A file cannot be read or lacks a column.
     """
     for path in files:
-        rows = read_rows(path, ("id", "timestamp", *REGISTERS), index_col=0)
+        rows = read_rows(path, ("id", "timestamp", *REGISTERS))
         meter_id = path.stem
         mine = rows[rows["id"] == meter_id]
         voltages = {old: new for old, new in VOLTAGES.items() if old in rows.columns}

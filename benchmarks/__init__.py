@@ -1,0 +1,1 @@
+"""One script a headline claim; each prints its figures."""
