@@ -229,8 +229,18 @@ def record_chain(parent: Run, runs: Mapping[str, Run], last: str) -> None:
     """On the parent: which runs its steps were, and the name and numbers of the last, ready to compare."""
     result = get_run(runs[last].info.run_id)
     mlflow.set_tags({f"run_id.{step}": step_run.info.run_id for step, step_run in runs.items()})
+    mlflow.set_tag(
+        mlflow_tags.MLFLOW_RUN_NOTE, "\n".join(_link(parent, step, step_run) for step, step_run in runs.items())
+    )
     mlflow.log_metrics(result.data.metrics)
     _name(parent, f"pipeline {result.info.run_name}")
+
+
+def _link(parent: Run, step: str, step_run: Run) -> str:
+    """A line of the parent's description: a reused run is another parent's child, and is not listed below it."""
+    reused = step_run.data.tags.get(mlflow_tags.MLFLOW_PARENT_RUN_ID) != parent.info.run_id
+    place = f"#/experiments/{step_run.info.experiment_id}/runs/{step_run.info.run_id}"
+    return f"- {step}: [{step_run.info.run_name}]({place}){' (reused)' if reused else ''}"
 
 
 def store_uri() -> str:

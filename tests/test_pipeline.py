@@ -96,7 +96,9 @@ class TestOnTheSamples:
         for step in STEPS:
             assert f"{step}: reused run" in done.stdout
         assert len(project.runs()) == before + 1, "only a new parent"
-        assert project.latest("pipeline").data.metrics == project.latest("clustering").data.metrics
+        parent = project.latest("pipeline")
+        assert parent.data.metrics == project.latest("clustering").data.metrics
+        assert parent.data.tags["mlflow.note.content"].count("(reused)") == len(STEPS)
 
     def test_a_changed_input_or_a_lost_matrix_runs_again_just_what_depends_on_it(self, project):
         file = project.folder / "sql" / "SMP0009.txt"
