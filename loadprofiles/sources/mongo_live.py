@@ -76,7 +76,7 @@ def iter_documents(
     `write_export` counts the stray fields. Nothing is opened before the first document is asked for.
 
     Args:
-        uri: Where the server is, `mongodb://[user:password@]host:port/[?options]`.
+        uri: Where the server is: `mongodb://host:port/?options`, user and password before the host if need be.
         database: Its database.
         collection: The collection in that database.
         energy_type: The quantity wanted.
@@ -211,8 +211,8 @@ def _connected(uri: str) -> Iterator[MongoClient[Document]]:
             )
     except (InvalidURI, ValueError):
         raise InputError(
-            "the MongoDB URI cannot be read: write mongodb://user:password@host:port/?options, "
-            "with reserved characters of user and password percent-encoded (@ as %40)"
+            "the MongoDB URI cannot be read: write mongodb://host:port/?options, before the host user:password@ "
+            "if need be, with their reserved characters percent-encoded (@ as %40)"
         ) from None
     except (ConfigurationError, UserWarning):
         raise InputError(
