@@ -1,5 +1,6 @@
 """The clustering step: from the harmonized table to clusters, their indices, tables and figures."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -58,9 +59,9 @@ def cluster(
     table = read_profiles(in_csv)
     resolution = resolution_of(table)
     profiles = normalise(values_of(table))
-    matrix, notes = _dtw_matrix(
-        dtw_path, profiles, radius, resolution, required=distance_metric == "dtw" and model != "kmeans"
-    )
+    required = distance_metric == "dtw" and model != "kmeans"
+    remedy = _command(in_csv, dtw_path, radius)
+    matrix, notes = _dtw_matrix(dtw_path, profiles, radius, resolution, remedy, required=required)
     result = StepResult(inputs=[StepInput(artifacts.HARMONIZED, in_csv, content_digest(in_csv))], notes=notes)
     k = number_of_clusters or _choose_k(result, profiles, model, distance_metric, radius, matrix, workspace)
     found = fit(profiles, model, distance_metric, k, radius=radius, dtw_matrix=matrix)
@@ -86,14 +87,22 @@ def cluster(
     return result
 
 
+def _command(in_csv: Path, dtw_path: Path, radius: int) -> str:
+    """The command that computes the matrix of exactly this table."""
+    params = {"sql_csv": in_csv, "oldmongo_csv": "", "newmongo_csv": "", "customers_csv": ""}
+    params |= {"compute_dtw": "true", "dtw_path": dtw_path, "radius": radius}
+    given = " ".join(f"-P {name}={shlex.quote(str(value)) if value != '' else ''}" for name, value in params.items())
+    return f"mlflow run . -e harmonization {given}"
+
+
 def _dtw_matrix(
-    dtw_path: Path, profiles: npt.NDArray[np.float64], radius: int, resolution: int, *, required: bool
+    dtw_path: Path, profiles: npt.NDArray[np.float64], radius: int, resolution: int, remedy: str, *, required: bool
 ) -> tuple[npt.NDArray[np.float32] | None, list[str]]:
     """The matrix of these profiles; or, where it is not required, None and a note that says why."""
     if not required and len(profiles) > MAX_OPTIONAL_MATRIX:
         return None, [f"Silhouette DTW is left out: {len(profiles)} profiles are more than {MAX_OPTIONAL_MATRIX}"]
     try:
-        store = DtwMatrix.open(dtw_path)
+        store = DtwMatrix.open(dtw_path, remedy)
         store.require(radius, NORMALISATION, resolution)
         return store.select(profile_keys(profiles)), []
     except LoadProfilesError as error:

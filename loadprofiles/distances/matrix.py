@@ -97,8 +97,11 @@ class DtwMatrix:
         size_bytes: size of its files.
     """
 
-    def __init__(self, path: Path, meta: _Meta, keys: NDArray[np.uint8], condensed: NDArray[np.float32]) -> None:
+    def __init__(
+        self, path: Path, meta: _Meta, keys: NDArray[np.uint8], condensed: NDArray[np.float32], remedy: str
+    ) -> None:
         self.path = path
+        self._remedy = remedy
         self.radius = meta.radius
         self.normalisation = meta.normalisation
         self.resolution_minutes = meta.resolution_minutes
@@ -114,18 +117,20 @@ class DtwMatrix:
         self._number = {key.tobytes(): number for number, key in enumerate(keys)}
 
     @classmethod
-    def open(cls, path: str | Path) -> "DtwMatrix":
+    def open(cls, path: str | Path, remedy: str | None = None) -> "DtwMatrix":
         """Open a store; the distances stay on disk until they are selected.
 
         Args:
             path: the directory, `dtw_path`.
+            remedy: the command that errors name, which computes the matrix wanted; the chain's by default.
 
         Raises:
             InputError: there is no store, its files are damaged, or another version wrote it.
         """
         place = Path(path)
+        command = remedy or _command(place)
         if not (place / _META).is_file():
-            raise InputError(f"there is no DTW matrix at {place}; compute it with: {_command(place)}")
+            raise InputError(f"there is no DTW matrix at {place}; compute it with: {command}")
         try:
             meta = _read_meta(place)
             keys = np.load(place / _KEYS, allow_pickle=False)
@@ -135,12 +140,11 @@ class DtwMatrix:
             _expect(f"{_KEYS} dtype", keys.dtype, np.dtype(np.uint8))
             _expect(f"{_CONDENSED} shape", condensed.shape, (n_pairs,))
             _expect(f"{_CONDENSED} dtype", condensed.dtype, np.dtype(np.float32))
-            return cls(place, meta, keys, condensed)
+            return cls(place, meta, keys, condensed, command)
         # EOFError is what numpy raises for an empty file.
         except (OSError, ValueError, TypeError, EOFError) as error:
             raise InputError(
-                f"the DTW matrix at {place} cannot be read ({_one_line(error)}); "
-                f"compute it again with: {_command(place)}"
+                f"the DTW matrix at {place} cannot be read ({_one_line(error)}); compute it again with: {command}"
             ) from error
 
     def missing(self, keys: NDArray[np.uint8]) -> int:
@@ -167,7 +171,7 @@ class DtwMatrix:
         if n_missing:
             raise StaleMatrixError(
                 f"the DTW matrix at {self.path} does not hold {n_missing} of the {len(keys)} profiles asked "
-                f"for; compute it again with: {_command(self.path)}"
+                f"for; compute it again with: {self._remedy}"
             )
         index = np.array([self._number[key.tobytes()] for key in keys], np.int64)
         return square(self._condensed, index, self.n_profiles)
@@ -200,7 +204,7 @@ class DtwMatrix:
         if differences:
             raise StaleMatrixError(
                 f"the DTW matrix at {self.path} was computed with {'; '.join(differences)}; "
-                f"compute it again with: {_command(self.path)}"
+                f"compute it again with: {self._remedy}"
             )
 
     def verify(self) -> None:
@@ -213,7 +217,7 @@ class DtwMatrix:
         if found != self.digest:
             raise InputError(
                 f"the DTW matrix at {self.path} is damaged: its digest is {found}, it was written with "
-                f"{self.digest}; compute it again with: {_command(self.path)}"
+                f"{self.digest}; compute it again with: {self._remedy}"
             )
 
     def _differences(self, radius: int | None, normalisation: str, resolution_minutes: int) -> list[str]:
@@ -400,7 +404,7 @@ def _sync(path: Path) -> None:
 
 
 def _command(path: Path) -> str:
-    return f"mlflow run . -e harmonization -P compute_dtw=true -P dtw_path={shlex.quote(str(path))}"
+    return f"mlflow run . -P compute_dtw=true -P dtw_path={shlex.quote(str(path))}"
 
 
 def _one_line(error: BaseException) -> str:

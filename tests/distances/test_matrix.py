@@ -85,7 +85,7 @@ class TestSelect:
         with pytest.raises(StaleMatrixError) as caught:
             opened.select(keys)
         assert "does not hold 2 of the 7 profiles" in str(caught.value)
-        assert f"mlflow run . -e harmonization -P compute_dtw=true -P dtw_path={path}" in str(caught.value)
+        assert f"mlflow run . -P compute_dtw=true -P dtw_path={path}" in str(caught.value)
 
     def test_rows_in_blocks_are_the_same_as_in_one(self, path, profiles, monkeypatch):
         monkeypatch.setattr(matrix, "_PAIRS_PER_BLOCK", 40)
