@@ -150,16 +150,16 @@ class Chain:
         if asked_for_new:
             return None, why
         experiment = self._parent.info.experiment_id
-        found = tracking.finished_runs(experiment, step.name, fingerprint)
+        found = tracking.latest_finished(experiment, step.name, fingerprint)
         if found:
-            gone = self._what_is_gone(step, found[0])
-            return (None, gone) if gone else (found[0], "same code, parameters and inputs")
-        latest = tracking.finished_runs(experiment, step.name)
+            gone = self._what_is_gone(step, found)
+            return (None, gone) if gone else (found, "same code, parameters and inputs")
+        latest = tracking.latest_finished(experiment, step.name)
         if not latest:
             return None, "it has not run here before"
-        before = tracking.fingerprint_parts(latest[0])
+        before = tracking.fingerprint_parts(latest)
         changed = sorted(name for name in parts.keys() | before.keys() if parts.get(name) != before.get(name))
-        return None, f"changed since run {latest[0].info.run_id}: {', '.join(changed)}"
+        return None, f"changed since run {latest.info.run_id}: {', '.join(changed)}"
 
     def _what_is_gone(self, step: Step, earlier: tracking.Run) -> str:
         """What an earlier run made that is no longer there, or nothing."""

@@ -2,3 +2,4 @@
 
 MODELS = ("kmeans", "kmedoids")
 DISTANCE_METRICS = ("euclidean", "dtw")
+TABLE_SUFFIXES = (".csv", ".parquet")

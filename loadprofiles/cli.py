@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import click
 
-from loadprofiles.choices import DISTANCE_METRICS, MODELS
+from loadprofiles.choices import DISTANCE_METRICS, MODELS, TABLE_SUFFIXES
 from loadprofiles.errors import LoadProfilesError, has_password
 from loadprofiles.quality import MINUTES_A_DAY
 from loadprofiles.step import is_artifact_uri
@@ -120,6 +120,17 @@ class PlainPath(click.ParamType[Any]):
         return text if is_artifact_uri(text) else Path(text)
 
 
+class TableFile(PlainPath):
+    """The path of a table to write: refused by its suffix before the work, not after it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a Path, or fail naming the suffixes that choose a format."""
+        path = super().convert(value, param, ctx)
+        if Path(path).suffix.lower() not in TABLE_SUFFIXES:
+            self.fail(f"{value!r}: a table file ends in {' or '.join(TABLE_SUFFIXES)}", param, ctx)
+        return path
+
+
 class Clusters(click.ParamType[Any]):
     """A number of clusters: 0 to have it chosen, else at least 2."""
 
@@ -178,7 +189,8 @@ mongo_collection = _option("mongo_collection", str, "daily", "Collection of the 
 
 def out_csv(default: str) -> Decorator:
     """The option that names the table a step writes."""
-    return path_option("out_csv", default, "Table to write; the suffix chooses the format: .csv or .parquet.")
+    help_text = "Table to write; the suffix chooses the format: .csv or .parquet."
+    return _option("out_csv", TableFile(optional=False), default, help_text)
 
 
 def options(*decorators: Decorator) -> Decorator:

@@ -10,9 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pandera.pandas as pa
 
+from loadprofiles.choices import TABLE_SUFFIXES
 from loadprofiles.errors import InputError, ParameterError
-
-SUFFIXES = (".csv", ".parquet")
 
 
 @contextmanager
@@ -31,9 +30,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def check_suffix(path: Path) -> None:
-    """Raise ParameterError unless `path` ends in one of SUFFIXES."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise ParameterError(f"{path}: a table file ends in {' or '.join(SUFFIXES)}")
+    """Raise ParameterError unless `path` ends in one of TABLE_SUFFIXES."""
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise ParameterError(f"{path}: a table file ends in {' or '.join(TABLE_SUFFIXES)}")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> Path:

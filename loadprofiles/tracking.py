@@ -25,7 +25,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils import mlflow_tags
 from sqlalchemy.exc import SQLAlchemyError
 
-from loadprofiles.errors import InputError, ParameterError, StoreError, has_password, mask_secrets
+from loadprofiles.errors import InputError, LoadProfilesError, ParameterError, StoreError, has_password, mask_secrets
 from loadprofiles.step import StepInput, StepResult, artifact_tag, is_artifact_uri
 from loadprofiles.tables import first_line
 
@@ -68,7 +68,8 @@ def run(step: str, params: Mapping[str, Any]) -> Iterator[Run]:
         status = KILLED
         raise
     except BaseException as error:
-        mlflow.set_tag(ERROR_TAG, mask_secrets(str(error) or type(error).__name__)[:_TAG_LENGTH])
+        text = str(error) if isinstance(error, LoadProfilesError) else f"{type(error).__name__}: {error}"
+        mlflow.set_tag(ERROR_TAG, mask_secrets(text)[:_TAG_LENGTH])
         raise
     finally:
         mlflow.end_run(status)
@@ -206,12 +207,12 @@ def close_child(run_id: str, status: str, error: str) -> None:
         client.set_terminated(run_id, status)
 
 
-def finished_runs(experiment_id: str, step: str, fingerprint: str | None = None) -> list[Run]:
-    """The latest finished run of a step, of those with `fingerprint` if it is given; a list of one or none."""
+def latest_finished(experiment_id: str, step: str, fingerprint: str | None = None) -> Run | None:
+    """The latest finished run of a step, of those with `fingerprint` if it is given; None if there is none."""
     query = f"tags.{STEP_TAG} = '{step}' and attributes.status = '{FINISHED}'"
     query += f" and tags.{FINGERPRINT_TAG} = '{fingerprint}'" if fingerprint else f" and tags.{FINGERPRINT_TAG} != ''"
     found = MlflowClient().search_runs([experiment_id], query, max_results=1, order_by=["attributes.start_time DESC"])
-    return list(found)
+    return found[0] if found else None
 
 
 def fingerprint_tags(fingerprint: str, parts: dict[str, str]) -> dict[str, str]:

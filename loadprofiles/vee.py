@@ -202,9 +202,9 @@ def _from_registers(raw: RawMeter, all_rows: pd.DataFrame, step: int, limits: Li
     energy = _on_grid(table["energy"].to_numpy(), positions, len(grid))
     codes = np.full(len(grid), CODES[r.MISSING], dtype=np.int8)
     codes[all_positions[excursion]] = CODES[r.REJECTED_REGISTER]
-    codes[positions] = table["quality"].to_numpy()
     for span in _spans(grid, codes == CODES[r.REJECTED_REGISTER], step):
         findings.append(Finding(raw.meter_id, "register_excursion", *span, np.nan, "register left its course"))
+    codes[positions] = table["quality"].to_numpy()
     raw_end = rows["import_end"] - rows["export_end"]
     return _Series(
         grid=grid,

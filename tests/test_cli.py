@@ -40,6 +40,7 @@ def test_spellings_of_false(text):
         (pipeline.main, "dtw_path", "", "is empty; name a file or folder"),
         (clustering.main, "in_csv", "", "is empty; name a file or folder"),
         (harmonization.main, "out_csv", "none", "is empty"),
+        (harmonization.main, "out_csv", "h.xls", "'h.xls': a table file ends in .csv or .parquet"),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_is_allowed_and_without_secrets(command, name, value, message):

@@ -86,7 +86,7 @@ def test_a_run_that_ends_badly_says_so_and_why_without_secrets(error, status):
     run = only_run()
     assert run.info.status == status
     if status == "FAILED":
-        assert run.data.tags["error"] == (str(error) or "ZeroDivisionError")
+        assert run.data.tags["error"] == (str(error) or "ZeroDivisionError: ")
     assert "s3cret" not in str(run.to_dictionary())
 
 

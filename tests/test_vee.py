@@ -154,8 +154,9 @@ def test_an_exchanged_meter_counts_on_from_its_own_start():
 
 
 def test_a_reset_without_a_start_is_rejected_then_estimated():
-    table, _ = clean(register_meter([100, 100.5, 0.4, 0.9], start=False))
+    table, cleaned = clean(register_meter([100, 100.5, 0.4, 0.9], start=False))
     assert table["quality"].tolist() == [r.MISSING, r.MEASURED, r.ESTIMATED_INTERPOLATED, r.MEASURED]
+    assert kinds(cleaned) == {"reset": 1, "gap_filled": 1, "gap_left": 1}
 
 
 def test_a_transient_zero_of_the_register_loses_no_energy():

@@ -49,12 +49,12 @@ def parse_stamps(stamps: pd.Series, timezone: str) -> pd.Series:
     In the hour that clocks show twice, the first of two equal stamps is summer time. What is no stamp, or
     never was on a clock, becomes NaT.
     """
-    if stamps.str.contains(_AWARE, na=False).any():
-        return pd.to_datetime(stamps, errors="coerce", format="ISO8601", utc=True).astype("datetime64[us, UTC]")
-    naive = pd.to_datetime(stamps, errors="coerce", format="ISO8601")
+    aware = stamps.str.contains(_AWARE, na=False)
+    utc = pd.to_datetime(stamps.where(aware), errors="coerce", format="ISO8601", utc=True)
+    naive = pd.to_datetime(stamps.mask(aware), errors="coerce", format="ISO8601")
     summer = ~naive.duplicated().to_numpy()
     local = naive.dt.tz_localize(timezone, ambiguous=summer, nonexistent="NaT")
-    return local.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
+    return utc.fillna(local.dt.tz_convert("UTC")).astype("datetime64[us, UTC]")
 
 
 def to_numbers(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -8,17 +8,7 @@ from bson import Decimal128, Int64
 from loadprofiles.errors import EmptyResultError, InputError, ParameterError
 from loadprofiles.sources import documents as documents_module
 from loadprofiles.sources.documents import write_export
-
-
-def document(meter="m1", date="2020-01-01", energy_type="active_sum", **fields):
-    return {
-        "_id": f"{meter}/{date}/{energy_type}",
-        "id": meter,
-        "date": date,
-        "energy_type": energy_type,
-        "00:00:00": 0.25,
-        **fields,
-    }
+from tests.sources.examples import document
 
 
 def test_stray_fields_are_left_out_and_counted_by_name(tmp_path):

@@ -217,6 +217,11 @@ def test_the_hour_that_clocks_show_twice_is_read_in_the_order_of_the_file():
     assert utc.dt.strftime("%d %H:%M").tolist() == ["26 23:00", "27 00:00", "27 01:00", "27 02:00"]
 
 
+def test_each_stamp_goes_by_its_own_offset_if_it_has_one():
+    mixed = pd.Series(["2024-07-01 02:00", "2024-07-01T02:00:00Z", "2024-07-01 02:00+05:00"])
+    assert parse_stamps(mixed, "Europe/Rome").dt.strftime("%d %H:%M").tolist() == ["01 00:00", "01 02:00", "30 21:00"]
+
+
 def test_the_hour_that_no_clock_shows_is_no_stamp():
     assert parse_stamps(pd.Series(["2024-03-31 02:30", "2024-03-31 03:00"]), "Europe/Rome").isna().tolist() == [
         True,

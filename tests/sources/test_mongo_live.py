@@ -17,19 +17,9 @@ from loadprofiles.errors import InputError, ParameterError
 from loadprofiles.sources import mongo_live
 from loadprofiles.sources.documents import ExportCounts, write_export
 from loadprofiles.sources.mongo_live import iter_documents
+from tests.sources.examples import document
 
 PASSWORD = "s3cret"
-
-
-def document(meter="m1", date="2020-01-01", energy_type="active_sum", **fields):
-    return {
-        "_id": f"{meter}/{date}/{energy_type}",
-        "id": meter,
-        "date": date,
-        "energy_type": energy_type,
-        "00:00:00": 0.25,
-        **fields,
-    }
 
 
 def month_of_documents(meters):
