@@ -25,15 +25,8 @@ from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
 from loadprofiles.errors import ParameterError
-from loadprofiles.validity.peaks import (
-    PEAK_DIRECTIONS,
-    FloatArray,
-    IntArray,
-    checked_clustering,
-    checked_labels,
-    checked_profiles,
-    peak_scores,
-)
+from loadprofiles.validity.checks import FloatArray, IntArray, checked_clustering, checked_labels, checked_profiles
+from loadprofiles.validity.peaks import PEAK_DIRECTIONS, peak_scores
 
 DIRECTIONS: Final[dict[str, int]] = {
     "DB Index": -1,
