@@ -27,7 +27,9 @@ class RawMeter:
     """What a source read of one meter.
 
     `rows` holds `timestamp_utc` and either `energy_kwh` (net) or the registers `registers.NAMES` in their
-    own unit, and optionally `reactive_energy_kvarh` and `voltage_*_v`, in the order of the file.
+    own unit, and optionally `reactive_energy_kvarh` and `voltage_*_v`, in the order of the file. `dropped`
+    counts rows that the reader could not use, by reason; `where` has the place of the first of them, such as
+    `line 57: 'abc' is no number`.
     """
 
     meter_id: str
@@ -35,6 +37,7 @@ class RawMeter:
     rows: pd.DataFrame
     rows_read: int
     dropped: Counter[str] = field(default_factory=Counter)
+    where: dict[str, str] = field(default_factory=dict)
 
     def with_rows(self, rows: pd.DataFrame) -> "RawMeter":
         """The same meter with other rows."""
@@ -52,6 +55,7 @@ class Finding:
     readings: int
     factor: float
     evidence: str
+    confidence: float = 1.0
 
 
 @dataclass(frozen=True)

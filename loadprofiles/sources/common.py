@@ -1,7 +1,8 @@
 """What all readers of files share: finding files, reading them with clear errors, stamps and numbers."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,19 @@ def raw_meter(meter_id: str, path: Path, rows: pd.DataFrame, needed: list[str], 
 
 
 Meters = Iterator[RawMeter]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A piece of a source that is read on its own, in whatever process: a file of one meter, or of a few.
+
+    Attributes:
+        origin: What to call it in messages: a file, a table.
+        read: Reads it. It is sent to other processes, so it is a module's function or a `partial` of one, and
+            holds no secret.
+        size_bytes: Raw size, to judge whether more processes pay.
+    """
+
+    origin: str
+    read: Callable[[], Iterable[RawMeter]]
+    size_bytes: int = 0
