@@ -6,8 +6,14 @@ with status 1. Anything else that escapes is a defect of ours and keeps its trac
 
 import re
 
-# Passwords inside URIs: scheme://user:password@host
-_URI_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.\-]*://[^/\s:@]*):(?P<password>[^/\s]*)@", re.IGNORECASE)
+# Passwords inside URIs: scheme://user:password@host; github://org:repo@ref/path only looks like one
+_URI_PASSWORD = re.compile(
+    r"(?P<head>\b(?!github:)[a-z][a-z0-9+.\-]*://[^/\s:@]*):(?P<password>[^/\s]*)@", re.IGNORECASE
+)
+_QUERY_SECRET = re.compile(
+    r"(?P<head>[?&][^=&#\s]*(?:signature|token|secret|passw|credential|api_?key)[^=&#\s]*=|[?&](?:sig|key)=)[^&#\s]+",
+    re.IGNORECASE,
+)
 
 
 class LoadProfilesError(Exception):
@@ -46,6 +52,11 @@ def has_password(text: str) -> bool:
     return _URI_PASSWORD.search(text) is not None
 
 
+def has_secret(text: str) -> bool:
+    """Whether `text` holds a URI with a password, or with a signature or token in its query."""
+    return has_password(text) or _QUERY_SECRET.search(text) is not None
+
+
 def mask_secrets(text: str) -> str:
-    """`text` with the password of every URI in it replaced by `***`."""
-    return _URI_PASSWORD.sub(r"\g<head>:***@", text)
+    """`text` with the password, signature or token of every URI in it replaced by `***`."""
+    return _QUERY_SECRET.sub(r"\g<head>***", _URI_PASSWORD.sub(r"\g<head>:***@", text))

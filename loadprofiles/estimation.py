@@ -13,6 +13,8 @@ NIGHT_HOURS = (0, 7)
 
 MAX_NIGHT_GAP_STEPS = 24
 
+LIKE_DAYS, LEAST_LIKE_DAYS, LIKE_WEEKS = 4, 2, 4
+
 
 def fillable_gaps(missing: Flags, local_hours: npt.NDArray[np.int64], step_minutes: int) -> Flags:
     """Missing steps that may be estimated (DESIGN.md, section 6).
@@ -36,3 +38,27 @@ def interpolate(energy_kwh: Floats, fill: Flags) -> Floats:
     filled = energy_kwh.copy()
     filled[fill] = np.interp(np.flatnonzero(fill), known, energy_kwh[known])
     return filled
+
+
+def like_day_averages(energy_kwh: Floats, minute_of_week: npt.NDArray[np.int64]) -> Floats:
+    """For each step the mean of the same minute of the week in the nearest weeks around it.
+
+    Like days are the same weekdays at most four weeks before or after, the four nearest of those known, as
+    the California rules for estimating interval data do with past ones. NaN where fewer than two are known.
+
+    Args:
+        energy_kwh: Energies, NaN where unknown, shape (n,).
+        minute_of_week: Local minute of the week of each step, shape (n,).
+    """
+    result = np.full(len(energy_kwh), np.nan)
+    for minute in np.unique(minute_of_week[np.isnan(energy_kwh)]):
+        at = np.flatnonzero(minute_of_week == minute)
+        values = energy_kwh[at]
+        known = np.flatnonzero(~np.isnan(values))
+        for place in np.flatnonzero(np.isnan(values)):
+            weeks = np.abs(known - place)
+            nearest = known[np.argsort(weeks, kind="stable")][:LIKE_DAYS]
+            nearest = nearest[np.abs(nearest - place) <= LIKE_WEEKS]
+            if len(nearest) >= LEAST_LIKE_DAYS:
+                result[at[place]] = values[nearest].mean()
+    return result

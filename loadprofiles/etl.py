@@ -1,38 +1,47 @@
-"""The ETL steps: one source each, from its files to clean daily load profiles, with a full account."""
+"""The ETL steps: one source each, from its files to clean daily load profiles, with a full account.
 
-from collections import Counter
+Meters go through in batches, in parallel processes, and each batch writes its readings itself: what is in
+memory at once are the meters in flight and the profiles, not the archive.
+"""
+
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import joblib
 import pandas as pd
 from tqdm import tqdm
 
 from loadprofiles import step as artifacts
-from loadprofiles.errors import EmptyResultError, InputError
-from loadprofiles.meters import limits_of, read_description
-from loadprofiles.profiles import empty_profiles, read_profiles, resolution_of, to_profiles
-from loadprofiles.readings import check_readings
+from loadprofiles.account import Account, compare
+from loadprofiles.batch import Batch, Cleaning, clean_batch, make_batches
+from loadprofiles.errors import InputError
+from loadprofiles.meters import read_description
+from loadprofiles.parallel import run_tasks
+from loadprofiles.profiles import read_profiles, resolution_of, write_profiles
+from loadprofiles.readings import join_parts
 from loadprofiles.sources import customers, newmongo, oldmongo, sql
-from loadprofiles.sources.common import Meters
+from loadprofiles.sources.common import Job
+from loadprofiles.sources.layouts import BUILT_IN
 from loadprofiles.step import StepInput, StepResult
 from loadprofiles.tables import content_digest, write_table
-from loadprofiles.vee import CleanMeter, Finding, clean_meter, empty_readings
 
-_SHOWN = 8
-"""Names listed in a log line before the rest is only counted."""
+_WORTH_PROCESSES = 20 * 1024 * 1024
+"""Raw bytes from which on more processes save more seconds than they take to start."""
 
 
 def etl_oldmongo(mongo_folder: Path, **common: Any) -> StepResult:
     """Clean the dumps of the old MongoDB; `common` are the fields of `Etl`, and it raises what that does."""
-    files = oldmongo.find_files(mongo_folder)
-    return Etl(**common).clean("oldmongo", oldmongo.read(files), len(files), mongo_folder)
+    etl = Etl(**common)
+    return etl.clean("oldmongo", oldmongo.jobs(etl.place(mongo_folder)), mongo_folder)
 
 
 def etl_sql(sql_folder: Path, **common: Any) -> StepResult:
     """Clean the text exports of the SQL historian; `common` as above."""
-    files = sql.find_files(sql_folder)
-    return Etl(**common).clean("sql", sql.read(files, common["timezone"]), len(files), sql_folder)
+    etl = Etl(**common)
+    return etl.clean("sql", sql.jobs(etl.place(sql_folder), etl.timezone), sql_folder)
 
 
 def etl_newmongo(mongo_csv: Path, load_new: bool, **common: Any) -> StepResult:
@@ -43,15 +52,14 @@ def etl_newmongo(mongo_csv: Path, load_new: bool, **common: Any) -> StepResult:
     etl = Etl(**common)
     if not load_new and etl.out_csv.is_file():
         return etl.hand_on("newmongo")
-    return etl.clean("newmongo", newmongo.read(mongo_csv, etl.timezone), None, mongo_csv)
+    return etl.clean("newmongo", newmongo.jobs(etl.place(mongo_csv), etl.timezone, etl.place(etl.workspace)), mongo_csv)
 
 
 def etl_customers(customers_folder: Path, **common: Any) -> StepResult:
     """Clean the customers' files and name their sectors; `common` as above."""
-    files = customers.find_files(customers_folder)
-    sectors = customers.read_sectors(customers_folder)
-    readers = customers.read(files, common["timezone"])
-    return Etl(**common).clean("customers", readers, len(files), customers_folder, sectors)
+    etl = Etl(**common)
+    jobs = customers.jobs(etl.place(customers_folder), etl.timezone, BUILT_IN, etl.place(etl.workspace))
+    return etl.clean("customers", jobs, customers_folder, customers.read_sectors(customers_folder))
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,9 @@ class Etl:
         timezone: IANA name of the zone whose days are meant, and of stamps without an offset.
         out_csv: Where the profile table goes.
         workspace: A folder for the other files of the result.
+        jobs: Processes at once; 0: as many as there are cores, but one for a small source.
+        dask_scheduler: `tcp://host:port` of a dask scheduler whose workers do the work; they see the source and
+            the workspace under the same absolute paths as this machine. Empty: this machine does it.
     """
 
     smart_meter_description_csv: Path | None
@@ -71,32 +82,47 @@ class Etl:
     timezone: str
     out_csv: Path
     workspace: Path
+    jobs: int = 0
+    dask_scheduler: str = ""
 
-    def clean(
-        self, source: str, raw: Meters, total: int | None, path: Path, sectors: pd.Series | None = None
-    ) -> StepResult:
+    def place(self, path: Path) -> Path:
+        """`path` as whoever does the work can find it: dask workers run in other folders."""
+        return path.absolute() if self.dask_scheduler else path
+
+    def clean(self, source: str, jobs: list[Job], path: Path, sectors: pd.Series | None = None) -> StepResult:
         """Run every meter through VEE and write profiles, readings, findings and the meters' account.
 
+        A file that cannot be read is counted, and stops nothing unless no file can be read. The result does
+        not depend on how many processes there are.
+
+        Args:
+            source: The source's name.
+            jobs: The pieces in which it is read.
+            path: Where it comes from, to record and to name in errors.
+            sectors: The sector of each meter, indexed by `meter_id`.
+
         Raises:
-            InputError: A file cannot be read or is not of the source's layout.
+            InputError: No file can be read, or a meter is in two of them; or the dask cluster cannot be used.
             ParameterError: The resolution is finer than the source.
             EmptyResultError: No day of any meter became a profile.
+            StepFailedError: A process was ended from outside.
         """
         description = read_description(self.smart_meter_description_csv)
-        now = pd.Timestamp.now("UTC")
-        account = _Account(self.resolution)
-        for meter in tqdm(raw, total=total, desc=f"etl_{source}", unit="meter", disable=None):
-            limits = limits_of(description, meter.meter_id)
-            account.add(clean_meter(meter, limits, self.timezone, now), self.timezone)
-        account.check_not_empty(path)
+        account = Account(self.resolution)
+        with TemporaryDirectory(dir=self.workspace, prefix=".parts-") as parts:
+            now = pd.Timestamp.now("UTC")
+            cleaning = Cleaning(description, self.resolution, self.timezone, now, Path(parts).absolute())
+            self._run(source, make_batches(jobs, cleaning), account)
+            account.check_not_empty(path)
+            readings = join_parts(account.parts(), self.workspace / f"{artifacts.READINGS}.parquet")
 
         meters = account.meters_table()
         if sectors is not None:
             meters.insert(1, "sector", meters["meter_id"].map(sectors))
         result = StepResult(
-            outputs={artifacts.CLEAN[source]: write_table(account.profiles_table(), self.out_csv)},
+            outputs={artifacts.CLEAN[source]: write_profiles(account.profiles_table(), self.out_csv)},
             files=[
-                write_table(account.readings_table(), self.workspace / f"{artifacts.READINGS}.parquet"),
+                readings,
                 write_table(account.findings_table(), self.workspace / f"{artifacts.FINDINGS}.csv"),
                 write_table(meters, self.workspace / f"{artifacts.METERS}.csv"),
             ],
@@ -105,10 +131,30 @@ class Etl:
             notes=[*account.notes(), f"days are those of {self.timezone}"],
         )
         seen = set(meters["meter_id"])
-        result.notes += _compare("the description", set(description.index), seen)
+        result.notes += compare("the description", set(description.index), seen)
         if sectors is not None:
-            result.notes += _compare("the sheet of sectors", set(sectors.index), seen)
+            result.notes += compare("the sheet of sectors", set(sectors.index), seen)
         return result
+
+    def _run(self, source: str, batches: list[Batch], account: Account) -> None:
+        """Run all batches and enter what came of them."""
+        total = sum(len(batch.jobs) for batch in batches)
+        results = run_tasks(clean_batch, batches, self._processes(batches), self.dask_scheduler, self.workspace)
+        with closing(results), tqdm(total=total, desc=f"etl_{source}", unit="file", disable=None) as progress:
+            for cleaned in results:
+                if cleaned.part and not cleaned.part.path.is_file():
+                    raise InputError(
+                        f"{cleaned.part.path} was written by a worker of {self.dask_scheduler} but is not here: this "
+                        "machine and the workers must share the folder; set TMPDIR to one that they do"
+                    )
+                account.add(cleaned)
+                progress.update(cleaned.jobs)
+
+    def _processes(self, batches: list[Batch]) -> int:
+        if self.jobs:
+            return min(self.jobs, len(batches))
+        size = sum(job.size_bytes for batch in batches for job in batch.jobs)
+        return min(int(joblib.cpu_count()), len(batches)) if size >= _WORTH_PROCESSES else 1
 
     def hand_on(self, source: str) -> StepResult:
         """Hand on the table that an earlier run left at `out_csv`.
@@ -133,106 +179,3 @@ class Etl:
             description = self.smart_meter_description_csv
             inputs.append(StepInput("smart_meter_description", description, content_digest(description)))
         return inputs
-
-
-class _Account:
-    """The meters of one source as they come through VEE: tables and counts."""
-
-    def __init__(self, resolution_minutes: int) -> None:
-        self._resolution = resolution_minutes
-        self._meters: list[dict[str, object]] = []
-        self._profiles: list[pd.DataFrame] = []
-        self._readings: list[pd.DataFrame] = []
-        self._findings: list[Finding] = []
-
-    def add(self, meter: CleanMeter, timezone: str) -> None:
-        days: Counter[str] = Counter()
-        if meter.step_minutes is not None:
-            check_readings(meter.readings)
-            profiles, days = to_profiles(meter.readings, meter.step_minutes, self._resolution, timezone)
-            self._profiles.append(profiles)
-            self._readings.append(meter.readings)
-        self._findings += meter.findings
-        quality = meter.readings["quality"].value_counts()
-        self._meters.append(
-            {
-                "meter_id": meter.meter_id,
-                "step_minutes": meter.step_minutes,
-                "rows_read": meter.rows_read,
-                "rows_dropped": meter.dropped.total(),
-                **{f"dropped_{reason}": count for reason, count in sorted(meter.dropped.items()) if count},
-                "readings": len(meter.readings),
-                **{f"readings_{name}": int(count) for name, count in quality.items() if count},
-                "days": days.total(),
-                **{f"days_{outcome}": count for outcome, count in sorted(days.items())},
-                "energy_kwh": float(meter.readings["energy_kwh"].sum()),
-            }
-        )
-
-    def check_not_empty(self, path: Path) -> None:
-        days = sum(len(p) for p in self._profiles)
-        if not days:
-            counts = ", ".join(f"{k} {v:g}" for k, v in self.metrics().items()) or "no meter"
-            raise EmptyResultError(
-                f"{path}: not one complete day in it ({counts}); check the files, the resolution and the timezone"
-            )
-
-    def meters_table(self) -> pd.DataFrame:
-        """One row a meter; counts that a meter does not have are 0."""
-        table = pd.DataFrame(self._meters)
-        counts = [c for c in table.columns if c not in ("meter_id", "step_minutes", "energy_kwh")]
-        table[counts] = table[counts].fillna(0).astype("int64")
-        return table
-
-    def profiles_table(self) -> pd.DataFrame:
-        return pd.concat([empty_profiles(self._resolution), *self._profiles]).sort_values(
-            ["id", "date"], ignore_index=True
-        )
-
-    def readings_table(self) -> pd.DataFrame:
-        by_name = sorted(self._readings, key=lambda table: str(table["meter_id"].iloc[0]))
-        return check_readings(pd.concat([empty_readings(), *by_name], ignore_index=True))
-
-    def findings_table(self) -> pd.DataFrame:
-        return pd.DataFrame(self._findings, columns=list(Finding.__dataclass_fields__))
-
-    def metrics(self) -> dict[str, float]:
-        """Totals over all meters, by reason."""
-        if not self._meters:
-            return {}
-        totals = self.meters_table().drop(columns=["meter_id", "step_minutes", "energy_kwh"]).sum()
-        return {"meters": float(len(self._meters))} | {str(k): float(v) for k, v in totals.items()}
-
-    def notes(self) -> list[str]:
-        m = self.metrics()
-        notes = [
-            f"{m['meters']:.0f} meters, {m['rows_read']:.0f} rows read, "
-            f"{m['rows_dropped']:.0f} dropped{_by_reason(m, 'dropped_')}",
-            f"{m['readings']:.0f} readings{_by_reason(m, 'readings_')}",
-            f"{m['days']:.0f} days{_by_reason(m, 'days_')}",
-        ]
-        faults = Counter(f.kind for f in self._findings if f.kind not in ("gap_filled", "gap_left"))
-        if faults:
-            notes.append("found: " + ", ".join(f"{kind} {count}" for kind, count in sorted(faults.items())))
-        return notes
-
-
-def _by_reason(metrics: dict[str, float], prefix: str) -> str:
-    parts = [f"{k.removeprefix(prefix)} {v:.0f}" for k, v in metrics.items() if k.startswith(prefix) and v]
-    return f" ({', '.join(parts)})" if parts else ""
-
-
-def _compare(list_name: str, listed: set[str], seen: set[str]) -> list[str]:
-    """Notes on meters that are listed but have no data here, and the other way round."""
-    notes: list[str] = []
-    if not listed:
-        return notes
-    if absent := sorted(listed - seen):
-        notes.append(f"{list_name} lists {len(absent)} meters without data here: {_some(absent)}")
-    if unlisted := sorted(seen - listed):
-        notes.append(f"{list_name} does not know {len(unlisted)} meters: {_some(unlisted)}")
-    return notes
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

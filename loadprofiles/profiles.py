@@ -1,6 +1,9 @@
 """Readings to daily load profiles: one row a meter and local day, one column a step of the day."""
 
+import csv
+import io
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +13,13 @@ import pandera.pandas as pa
 
 from loadprofiles.errors import InputError, ParameterError
 from loadprofiles.quality import MINUTES_A_DAY
-from loadprofiles.tables import read_table, require_columns, validate
+from loadprofiles.tables import atomic_path, read_table, require_columns, validate, write_table
 
 KEYS = ("id", "date")
 _FOREIGN_COLUMNS = ("Unnamed: 0", "index")
 """Index columns that the earlier pipeline wrote beside the data."""
+
+_ROWS_AT_ONCE = 4096
 
 
 def step_columns(resolution_minutes: int) -> list[str]:
@@ -24,8 +29,10 @@ def step_columns(resolution_minutes: int) -> list[str]:
 
 def empty_profiles(resolution_minutes: int) -> pd.DataFrame:
     """A profile table without rows."""
-    columns = {name: pd.Series(dtype=float) for name in step_columns(resolution_minutes)}
-    return pd.DataFrame({"id": pd.Series(dtype="str"), "date": pd.Series(dtype="str"), **columns})
+    table = pd.DataFrame(np.empty((0, MINUTES_A_DAY // resolution_minutes)), columns=step_columns(resolution_minutes))
+    table.insert(0, "id", pd.Series(dtype="str"))
+    table.insert(1, "date", pd.Series(dtype="str"))
+    return table
 
 
 def to_profiles(
@@ -54,26 +61,37 @@ def to_profiles(
             f"resolution={resolution_minutes} is not a multiple of the {step_minutes} minutes in which "
             f"{readings['meter_id'].iloc[0]} was read; take a multiple, or leave the source out"
         )
-    local = pd.DatetimeIndex(readings["timestamp_utc"]).tz_convert(timezone)
-    dates = local.tz_localize(None).normalize()
-    minutes = (local.hour * 60 + local.minute).to_numpy()
+    local = _local_microseconds(readings["timestamp_utc"], timezone)
+    first_day = local.min() // _DAY
+    day_of = local // _DAY - first_day
     energy = readings["energy_kwh"].to_numpy(dtype=np.float64)
     per_day = MINUTES_A_DAY // step_minutes
-    days, day_of, sizes = np.unique(dates.to_numpy(), return_inverse=True, return_counts=True)
-    unknown = np.bincount(day_of, weights=np.isnan(energy), minlength=len(days)) > 0
+    sizes = np.bincount(day_of)
+    days = (np.arange(len(sizes)) + first_day).astype("datetime64[D]")
+    unknown = np.bincount(day_of[np.isnan(energy)], minlength=len(days)) > 0
     expected = _intervals_of_days(pd.DatetimeIndex(days), step_minutes, timezone)
-    from_midnight = np.bincount(day_of, weights=minutes == 0, minlength=len(days)) > 0
+    from_midnight = np.bincount(day_of[local % _DAY < _MINUTE], minlength=len(days)) > 0
     whole = (sizes == expected) & ~unknown & from_midnight
     keep = whole & (expected == per_day)
-    outcome = Counter({"profile": int(keep.sum()), "incomplete": int((~whole).sum())})
+    outcome = Counter({"profile": int(keep.sum()), "incomplete": int((~whole & (sizes > 0)).sum())})
     outcome["dst_day"] = int((whole & ~keep).sum())
 
     shape = (int(keep.sum()), MINUTES_A_DAY // resolution_minutes, resolution_minutes // step_minutes)
     values = energy[keep[day_of]].reshape(shape).sum(axis=2)
     profiles = pd.DataFrame(values, columns=step_columns(resolution_minutes))
     profiles.insert(0, "id", readings["meter_id"].iloc[0])
-    profiles.insert(1, "date", pd.DatetimeIndex(days[keep]).strftime("%Y-%m-%d").astype("str"))
+    profiles.insert(1, "date", pd.Series(np.datetime_as_string(days[keep], unit="D"), dtype="str"))
     return profiles, +outcome
+
+
+_MINUTE = 60_000_000
+_DAY = MINUTES_A_DAY * _MINUTE
+
+
+def _local_microseconds(timestamps_utc: pd.Series, timezone: str) -> npt.NDArray[np.int64]:
+    """What a clock in `timezone` shows, in microseconds since it showed the first moment of 1970."""
+    local = pd.DatetimeIndex(timestamps_utc).tz_convert(timezone).tz_localize(None)
+    return local.as_unit("us").asi8
 
 
 def _intervals_of_days(days: pd.DatetimeIndex, step_minutes: int, timezone: str) -> npt.NDArray[np.int64]:
@@ -84,6 +102,29 @@ def _intervals_of_days(days: pd.DatetimeIndex, step_minutes: int, timezone: str)
         for day in (days, days + pd.Timedelta(days=1))
     )
     return np.asarray((ends - starts) // pd.Timedelta(minutes=step_minutes), dtype=np.int64)
+
+
+def write_profiles(profiles: pd.DataFrame, path: Path) -> Path:
+    """Write a profile table to a `.csv` or `.parquet` file, whole or not at all.
+
+    The text is that of `write_table`, in less than half of its time.
+    """
+    if path.suffix.lower() != ".csv":
+        return write_table(profiles, path)
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        stream.write(",".join(profiles.columns) + "\n")
+        # some rows at a time: as objects they take many times their memory
+        for start in range(0, len(profiles), _ROWS_AT_ONCE):
+            stream.writelines(_csv_lines(profiles.iloc[start : start + _ROWS_AT_ONCE]))
+    return path
+
+
+def _csv_lines(profiles: pd.DataFrame) -> Iterator[str]:
+    keys = io.StringIO()
+    csv.writer(keys, lineterminator="\0").writerows(profiles[list(KEYS)].itertuples(index=False))
+    # the numbers need no quoting, and Python writes a whole list of them at once
+    for key, values in zip(keys.getvalue().split("\0"), values_of(profiles).tolist(), strict=False):
+        yield f"{key},{str(values)[1:-1].replace(' ', '')}\n"
 
 
 def resolution_of(profiles: pd.DataFrame) -> int:

@@ -1,15 +1,31 @@
-"""The Readings table: one row an interval of one meter, checked where it crosses a boundary."""
+"""The Readings table: one row an interval of one meter, checked where it crosses a boundary.
 
+On disk it is a folder of Parquet parts, each of some meters and a row group a meter, which together are sorted
+as one table is; `pandas.read_parquet` of the folder reads them all.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+import pyarrow as arrow
+import pyarrow.parquet as pq
 
-from loadprofiles.tables import validate
+from loadprofiles.tables import atomic_path, validate
 
 MEASURED = "measured"
 EDITED_SCALE = "edited_scale"
 EDITED_RESET = "edited_reset"
 ESTIMATED_INTERPOLATED = "estimated_interpolated"
 ESTIMATED_NIGHT_ZERO = "estimated_night_zero"
+ESTIMATED_LIKE_DAY = "estimated_like_day"
 REJECTED_OUTLIER = "rejected_outlier"
 REJECTED_REGISTER = "rejected_register"
 MISSING = "missing"
@@ -20,6 +36,7 @@ QUALITY = (
     EDITED_RESET,
     ESTIMATED_INTERPOLATED,
     ESTIMATED_NIGHT_ZERO,
+    ESTIMATED_LIKE_DAY,
     REJECTED_OUTLIER,
     REJECTED_REGISTER,
     MISSING,
@@ -33,19 +50,32 @@ QUALITY_DTYPE = pd.CategoricalDtype(list(QUALITY))
 TIMESTAMP_DTYPE = pd.DatetimeTZDtype("us", "UTC")
 
 
-def _energy_matches_quality(table: pd.DataFrame) -> pd.Series:
-    return table["energy_kwh"].isna() == table["quality"].isin(WITHOUT_ENERGY)
+_ENERGY_KNOWN = np.array([name not in WITHOUT_ENERGY for name in QUALITY])
 
 
-def _sorted(table: pd.DataFrame) -> bool:
-    same_meter = table["meter_id"].eq(table["meter_id"].shift())
-    backwards = table["timestamp_utc"].diff() < pd.Timedelta(0)
-    return bool(not (same_meter & backwards).any() and table["meter_id"].is_monotonic_increasing)
+def _energy_matches_quality(table: pd.DataFrame) -> bool:
+    codes = table["quality"].cat.codes.to_numpy()
+    return bool((table["energy_kwh"].notna().to_numpy() == _ENERGY_KNOWN[codes])[codes >= 0].all())
+
+
+def _ordered(table: pd.DataFrame) -> bool:
+    """Sorted by meter and time, no interval of a meter twice."""
+    first = _first_rows(table)
+    forwards = np.diff(pd.DatetimeIndex(table["timestamp_utc"]).asi8) > 0
+    forwards[first[1:] - 1] = True
+    names = table["meter_id"].iloc[first].tolist()
+    return bool(forwards.all()) and all(one < next_one for one, next_one in pairwise(names))
+
+
+def _first_rows(table: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Where each run of rows of one meter begins."""
+    names = table["meter_id"]
+    return np.flatnonzero(~names.eq(names.shift()).to_numpy(dtype=bool))
 
 
 SCHEMA = pa.DataFrameSchema(
     {
-        "meter_id": pa.Column(str, pa.Check.str_length(min_value=1)),
+        "meter_id": pa.Column(str),
         "timestamp_utc": pa.Column(TIMESTAMP_DTYPE),
         "energy_kwh": pa.Column(float, nullable=True),
         "quality": pa.Column(QUALITY_DTYPE),
@@ -56,9 +86,9 @@ SCHEMA = pa.DataFrameSchema(
     },
     checks=[
         pa.Check(_energy_matches_quality, error="energy is unknown exactly where quality says so"),
-        pa.Check(_sorted, error="sorted by meter and time"),
+        pa.Check(_ordered, error="sorted by meter and time, each interval once"),
+        pa.Check(lambda table: "" not in set(table["meter_id"].iloc[_first_rows(table)]), error="a meter has a name"),
     ],
-    unique=["meter_id", "timestamp_utc"],
     strict=True,
 )
 
@@ -70,3 +100,133 @@ def check_readings(table: pd.DataFrame) -> pd.DataFrame:
         InputError: A column is missing, of another type, or a rule of the contract is broken.
     """
     return validate(table, SCHEMA, "not a Readings table")
+
+
+_REQUIRED = {
+    "meter_id": arrow.large_string(),
+    "timestamp_utc": arrow.timestamp("us", "UTC"),
+    "energy_kwh": arrow.float64(),
+    "quality": arrow.dictionary(arrow.int8(), arrow.string()),
+    "energy_kwh_raw": arrow.float64(),
+}
+_GROUPS_A_PART = 32
+
+
+@dataclass(frozen=True)
+class Part:
+    """A Parquet file of some meters' readings.
+
+    Attributes:
+        path: The file.
+        meters: The meter of each of its row groups, in ascending order.
+        optional: Its columns beyond those every Readings table has, in ascending order.
+    """
+
+    path: Path
+    meters: tuple[str, ...]
+    optional: tuple[str, ...]
+
+
+def write_part(tables: Iterable[pd.DataFrame], path: Path) -> Part | None:
+    """Check the readings of some meters and write them, whole or not at all.
+
+    Args:
+        tables: Readings, each of one meter; columns that only some have are empty for the others.
+        path: The Parquet file to write.
+
+    Returns:
+        The part; None where there is no reading.
+
+    Raises:
+        InputError: The readings break the contract.
+    """
+    by_name = sorted((t for t in tables if len(t)), key=lambda table: str(table["meter_id"].iloc[0]))
+    if not by_name:
+        return None
+    table = check_readings(pd.concat(by_name, ignore_index=True))
+    optional = tuple(sorted(set(table.columns) - set(_REQUIRED)))
+    whole = _to_arrow(table, optional)
+    first = _first_rows(table).tolist()
+    with atomic_path(path) as temporary, _writer(temporary, whole.schema) as writer:
+        for start, end in pairwise([*first, len(table)]):
+            writer.write_table(whole.slice(start, end - start), row_group_size=end - start)
+    return Part(path, tuple(table["meter_id"].iloc[first].tolist()), optional)
+
+
+def _to_arrow(table: pd.DataFrame, optional: tuple[str, ...]) -> arrow.Table:
+    # column by column, without pandas' metadata: parts then have one schema whatever they were made from
+    numbers = ("energy_kwh", "energy_kwh_raw", *optional)
+    columns = {name: arrow.array(table[name].to_numpy(dtype=np.float64), from_pandas=True) for name in numbers}
+    columns["meter_id"] = arrow.array(table["meter_id"].array, _REQUIRED["meter_id"])
+    columns["timestamp_utc"] = arrow.array(pd.DatetimeIndex(table["timestamp_utc"]).asi8).cast(
+        _REQUIRED["timestamp_utc"]
+    )
+    codes = arrow.array(table["quality"].cat.codes.to_numpy())
+    columns["quality"] = arrow.DictionaryArray.from_arrays(codes, arrow.array(QUALITY, arrow.string()))
+    schema = _schema(optional)
+    return arrow.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _schema(optional: Iterable[str]) -> arrow.Schema:
+    return arrow.schema(_REQUIRED | dict.fromkeys(optional, arrow.float64()))
+
+
+def _writer(path: Path, schema: arrow.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
+        path,
+        schema,
+        use_dictionary=["meter_id", "quality"],
+        column_encoding={"timestamp_utc": "DELTA_BINARY_PACKED"},
+    )
+
+
+def join_parts(parts: list[Part], folder: Path) -> Path:
+    """Bring parts into one folder, as one Readings table in the order of its meters.
+
+    Parts that follow on one another, with the same columns, are only renamed; else their row groups are
+    copied, one at a time.
+
+    Args:
+        parts: The parts, on the file system of `folder`, no meter in two of them; they are used up.
+        folder: The folder to make; what stood there is replaced.
+    """
+    parts = sorted(parts, key=lambda part: part.meters)
+    meters = [(name, part.path, group) for part in parts for group, name in enumerate(part.meters)]
+    in_order = all(one[0] < other[0] for one, other in pairwise(meters))
+    with _new_folder(folder) as new:
+        if in_order and len({part.optional for part in parts}) <= 1:
+            for number, part in enumerate(parts):
+                part.path.rename(new / _part_name(number))
+        else:
+            optional = sorted({name for part in parts for name in part.optional})
+            _copy_groups(sorted(meters), _schema(optional), new)
+    return folder
+
+
+def _part_name(number: int) -> str:
+    return f"part-{number:05d}.parquet"
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder that replaces `folder` if the block ends well, and is removed if not."""
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        new = Path(temporary) / folder.name
+        new.mkdir()
+        yield new
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        folder.unlink(missing_ok=True)
+        new.rename(folder)
+
+
+def _copy_groups(groups: list[tuple[str, Path, int]], schema: arrow.Schema, folder: Path) -> None:
+    """Write row groups of other parts, given as meter, file and number, into parts of `folder`, in that order."""
+    for number, start in enumerate(range(0, len(groups), _GROUPS_A_PART)):
+        with _writer(folder / _part_name(number), schema) as writer:
+            for _, path, group in groups[start : start + _GROUPS_A_PART]:
+                rows = pq.ParquetFile(path).read_row_group(group)
+                for name in schema.names:
+                    if name not in rows.column_names:
+                        rows = rows.append_column(name, arrow.nulls(len(rows), arrow.float64()))
+                writer.write_table(rows.select(schema.names), row_group_size=len(rows))

@@ -3,9 +3,13 @@
 Steps know nothing of MLflow; they read files, return a StepResult, and raise `LoadProfilesError`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+# a single letter before the colon is a drive of Windows
+_SCHEME = re.compile(r"[a-z][a-z0-9+.\-]+://", re.IGNORECASE)
 
 DATASET = "dataset"
 CLEAN = {source: f"clean_{source}" for source in ("oldmongo", "sql", "newmongo", "customers")}
@@ -16,6 +20,7 @@ K_CURVE = "k_curve"
 READINGS = "readings"
 FINDINGS = "findings"
 METERS = "meters"
+CORRECTIONS = "corrections"
 DUPLICATES = "duplicates"
 CLUSTER_CENTERS = "clusterCenters.png"
 CLUSTER_CENTERS_HIGH_RES = "clusterCentersHighRes.png"
@@ -32,6 +37,15 @@ def artifact_tag(name: str) -> str:
 def is_artifact_uri(text: str) -> bool:
     """Whether `text` names an artifact of an MLflow run rather than a file."""
     return text.startswith(("runs:/", "mlflow-artifacts:/"))
+
+
+def is_remote(text: str) -> bool:
+    r"""Whether `text` is a URL for `sources.remote.fetch` rather than a path or an artifact of MLflow.
+
+    Everything that begins with `scheme://` is one, `file://` and schemes that nobody knows included. A drive of
+    Windows (`C:\`, `C://`) is none.
+    """
+    return _SCHEME.match(text) is not None and not is_artifact_uri(text)
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,8 @@ class Step:
         inputs: Its parameters that take artifacts: name → the tag of an earlier step.
         source: The pipeline's parameter that, left empty, leaves the step out.
         out_csv: Name of the table it writes, where that is not the artifact's.
-        live: The environment variable that, set, makes the step read a live system instead of its files.
+        live: The environment variable that, set, makes the step read a live system instead of its source's files.
+        resumes: The parameter that takes the step's own earlier output, where a live system is read.
     """
 
     name: str
@@ -91,6 +106,7 @@ class Step:
     source: str = ""
     out_csv: str = ""
     live: str = ""
+    resumes: str = ""
 
 
 def same(*names: str) -> dict[str, str]:

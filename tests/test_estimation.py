@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadprofiles.estimation import fillable_gaps, interpolate
+from loadprofiles.estimation import fillable_gaps, interpolate, like_day_averages
 
 
 def gap(length, hour, step_minutes=60):
@@ -45,3 +45,16 @@ def test_only_missing_steps_are_filled_and_never_a_whole_series(flags, hour):
     fill = fillable_gaps(missing, hours.astype(np.int64), 60)
     assert not (fill & ~missing).any()
     assert not (fill[0] or fill[-1])
+
+
+def test_like_days_are_the_four_nearest_same_weekdays_within_four_weeks():
+    minute_of_week = np.tile([0, 720], 8)
+    energy = np.array([1.0, 10, 2, 20, 3, 30, np.nan, 40, 5, 50, 6, np.nan, np.nan, 70, np.nan, 80])
+    estimate = like_day_averages(energy, minute_of_week)
+    assert estimate[6] == (2 + 3 + 5 + 6) / 4
+    assert estimate[14] == (5 + 6) / 2, "no more are within four weeks"
+    assert np.isnan(estimate[~np.isnan(energy)]).all(), "what is known is not estimated"
+
+
+def test_one_like_day_is_not_enough():
+    assert np.isnan(like_day_averages(np.array([1.0, np.nan]), np.zeros(2, dtype=np.int64))).all()

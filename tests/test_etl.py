@@ -1,20 +1,33 @@
+import os
+import signal
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from distributed import Client, LocalCluster
 
-from loadprofiles.errors import EmptyResultError, InputError, ParameterError
-from loadprofiles.etl import etl_customers, etl_newmongo, etl_oldmongo, etl_sql
+from loadprofiles.errors import EmptyResultError, InputError, ParameterError, StepFailedError
+from loadprofiles.etl import Etl, etl_customers, etl_newmongo, etl_oldmongo, etl_sql
 from loadprofiles.loading import load_newmongo
 from loadprofiles.profiles import read_profiles
 from loadprofiles.readings import check_readings
+from loadprofiles.sources import sql
+from loadprofiles.sources.common import Job
 from loadprofiles.synthetic import daily_profiles, make_meter, sql_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("oldmongo", "sql", "newmongo", "customers")
 TOUCHING = ("gap_short", "gap_long", "night_gap", "outlier_high", "outlier_low")
-FOUND_AS = {"gap_short": "gap_filled", "gap_long": "gap_left", "night_gap": "gap_filled"}
+FOUND_AS = {
+    "gap_short": ("gap_filled",),
+    "gap_long": ("gap_left",),
+    "night_gap": ("gap_filled",),
+    "outlier_low": ("outlier_low", "negative_without_production"),
+}
+NO_FAULTS = ("register_unit", "out_of_order", "other_tag", "other_quantity")
+"""Findings that are nothing wrong: a unit, an order that was mended, rows of other quantities."""
 
 
 def clean(source, samples, workspace, **changes):
@@ -28,7 +41,7 @@ def clean(source, samples, workspace, **changes):
     } | changes
     if source == "newmongo":
         table = workspace / "newmongo.csv"
-        load_newmongo(samples / "newmongo", "", "", table, workspace)
+        load_newmongo(samples / "newmongo", "", "", out_csv=table, workspace=workspace)
         return etl_newmongo(table, load_new=True, **common)
     steps = {"oldmongo": etl_oldmongo, "sql": etl_sql, "customers": etl_customers}
     return steps[source](samples / source, **common)
@@ -82,8 +95,8 @@ def test_every_injected_fault_is_found_where_it_is(cleaned):
     for event in events_of(source).itertuples():
         if event.kind in merged_by_load or event.kind == "identical_meters":
             continue  # load_newmongo counts the former, harmonization finds the latter
-        kind = FOUND_AS.get(event.kind, event.kind)
-        mine = findings[(findings["meter_id"] == event.meter_id) & (findings["kind"] == kind)]
+        kinds = FOUND_AS.get(event.kind, (event.kind,))
+        mine = findings[(findings["meter_id"] == event.meter_id) & findings["kind"].isin(kinds)]
         covering = mine[(mine["from_utc"] <= event.from_utc) & (mine["to_utc"] >= event.from_utc)]
         assert len(covering) == 1, f"{event}"
         if event.kind == "scale_change":
@@ -95,11 +108,12 @@ def test_no_fault_is_found_that_is_not_there(cleaned):
     source, _, workspace = cleaned
     findings = pd.read_csv(workspace / "findings.csv")
     injected = events_of(source)
-    expected = {(e.meter_id, FOUND_AS.get(e.kind, e.kind)) for e in injected.itertuples()}
-    # a rejected outlier is a gap, which is filled; the unit of registers is no fault
+    expected = {(e.meter_id, kind) for e in injected.itertuples() for kind in FOUND_AS.get(e.kind, (e.kind,))}
+    # a rejected outlier is a gap, which is filled
     expected |= {(e.meter_id, "gap_filled") for e in injected.itertuples() if e.kind.startswith("outlier")}
-    unexpected = findings[findings["kind"] != "register_unit"]
-    assert set(zip(unexpected["meter_id"], unexpected["kind"], strict=True)) <= expected
+    # less than 1 is a suspicion, about readings that are kept
+    certain = findings[(findings["confidence"] == 1) & ~findings["kind"].isin(NO_FAULTS)]
+    assert set(zip(certain["meter_id"], certain["kind"], strict=True)) <= expected
 
 
 def test_rows_and_days_add_up(cleaned):
@@ -179,3 +193,118 @@ def test_local_stamped_sources_are_recovered_across_both_changes_of_the_clock(tm
     truth = truth.loc[found.index]
     np.testing.assert_allclose(found.drop(columns="id"), truth.drop(columns="id"), atol=1e-6)
     assert pd.read_csv(tmp_path / "meters.csv")["days_dst_day"].item() == 2
+
+
+def meter_file(folder, name, lines):
+    (folder / "sql").mkdir(exist_ok=True)
+    (folder / "sql" / f"{name}.txt").write_text("".join(lines))
+
+
+def day_of(name, value="1", day="2021-09-01"):
+    return [f"{day} {hour:02d}:00:00,Energy_Apiu_1_8_0_{name}.kWh,{value},0,192,192\n" for hour in range(24)]
+
+
+def tables_of(workspace, source):
+    """Text and tables that a step left, by name."""
+    texts = {name: (workspace / name).read_bytes() for name in (f"clean_{source}.csv", "findings.csv", "meters.csv")}
+    return texts, check_readings(pd.read_parquet(workspace / "readings.parquet"))
+
+
+def assert_same_result(source, one, other):
+    """The same metrics, notes and tables of two runs, given as result and workspace."""
+    assert one[0].metrics == other[0].metrics
+    assert one[0].notes == other[0].notes
+    (texts, readings), (other_texts, other_readings) = tables_of(one[1], source), tables_of(other[1], source)
+    assert texts == other_texts
+    pd.testing.assert_frame_equal(readings, other_readings)
+
+
+@pytest.mark.parametrize("source", ["oldmongo", "customers"])
+def test_the_number_of_processes_changes_nothing(tmp_path, monkeypatch, source):
+    monkeypatch.setattr("loadprofiles.batch._SMALLEST_BATCH", 1)  # as many batches as a large source has
+    results = []
+    for jobs in (1, 2):
+        workspace = tmp_path / str(jobs)
+        workspace.mkdir()
+        results.append((clean(source, ROOT, workspace, jobs=jobs), workspace))
+    assert_same_result(source, *results)
+    assert len(list((tmp_path / "2" / "readings.parquet").iterdir())) > 2
+
+
+def test_a_dask_cluster_gives_the_same_as_this_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr("loadprofiles.batch._SMALLEST_BATCH", 1)
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    here = clean("oldmongo", ROOT, tmp_path / "here")
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, protocol="tcp://"
+    ) as cluster:
+        there = clean("oldmongo", ROOT, tmp_path / "there", dask_scheduler=cluster.scheduler_address)
+        with Client(cluster) as client:
+            ran = client.run(lambda: "loadprofiles.batch" in __import__("sys").modules)
+    assert list(ran.values()) == [True, True]
+    assert_same_result("oldmongo", (here, tmp_path / "here"), (there, tmp_path / "there"))
+
+
+def test_a_file_that_cannot_be_read_is_reported_and_stops_nothing(tmp_path):
+    meter_file(tmp_path, "A1", day_of("A1"))
+    meter_file(tmp_path, "B2", day_of("ANOTHER"))
+    for number in range(9):
+        meter_file(tmp_path, f"C{number}", ["\n"])
+    result = clean("sql", tmp_path, tmp_path, smart_meter_description_csv=None)
+    assert result.metrics["files_rejected"] == 10
+    assert result.metrics["meters"] == 1
+    notes = [note for note in result.notes if note.startswith("file rejected: ")]
+    assert len(notes) == 8
+    assert "B2.txt" in notes[0]
+    assert "2 more files rejected, 10 in all; see the findings" in result.notes
+    findings = pd.read_csv(tmp_path / "findings.csv").set_index("meter_id")
+    assert findings.loc[["B2", "C8"], "kind"].tolist() == ["unreadable_file"] * 2
+    assert "no row has the tag Energy_Apiu_1_8_0_B2.kWh" in findings.loc["B2", "evidence"]
+
+
+def test_a_source_of_which_no_file_can_be_read_fails_and_says_how_many(tmp_path):
+    for name in ("A1", "B2"):
+        meter_file(tmp_path, name, day_of("ANOTHER"))
+    with pytest.raises(InputError, match=r"A1\.txt: .*; 2 files of .*sql were rejected, none gave a meter"):
+        clean("sql", tmp_path, tmp_path, smart_meter_description_csv=None)
+    assert not (tmp_path / "clean_sql.csv").exists()
+    assert not (tmp_path / "readings.parquet").exists()
+
+
+@pytest.mark.parametrize("size", [1, 32_000_000])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_meter_of_two_files_is_refused_naming_both(tmp_path, jobs, size):
+    (tmp_path / "out").mkdir()
+    files = [tmp_path / folder / "SMP0009.txt" for folder in ("a", "b")]
+    for path in files:
+        path.parent.mkdir()
+        path.write_bytes((ROOT / "sql" / "SMP0009.txt").read_bytes())
+    etl = Etl(None, 60, "UTC", tmp_path / "clean.csv", tmp_path / "out", jobs=jobs)
+    given = [Job(str(path), partial(sql.read, [path], "UTC"), size) for path in files]
+    with pytest.raises(InputError, match=r"meter SMP0009 is in .*/a/SMP0009\.txt and in .*/b/SMP0009\.txt: keep one"):
+        etl.clean("sql", given, tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_rows_that_the_reader_dropped_are_told_with_their_place(tmp_path):
+    lines = day_of("A1") + day_of("A1", day="2021-09-02")
+    lines[30] = lines[30].replace(",1,0,192", ",abc,0,192")
+    meter_file(tmp_path, "A1", lines)
+    clean("sql", tmp_path, tmp_path, smart_meter_description_csv=None)
+    findings = pd.read_csv(tmp_path / "findings.csv")
+    told = findings[findings["kind"] == "unreadable"]
+    assert told["readings"].tolist() == [1]
+    assert "A1.txt dropped, the first at line 31" in told["evidence"].item()
+
+
+def kill_own_process(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_fails_the_step_and_leaves_nothing(tmp_path):
+    jobs = [Job(f"{name}.txt", partial(kill_own_process, name), 1) for name in "ab"]
+    etl = Etl(None, 60, "UTC", tmp_path / "clean.csv", tmp_path, jobs=2)
+    with pytest.raises(StepFailedError, match=r"ended from outside, out of memory\?, during: [ac]\.txt"):
+        etl.clean("sql", [*jobs, Job("c.txt", kill_own_process, 32_000_000)], tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -107,3 +107,19 @@ def test_a_meter_day_twice_is_refused(tmp_path):
     path = written(tmp_path, pd.concat([day_table(), day_table()]))
     with pytest.raises(InputError, match=r"harmonized\.csv"):
         p.read_profiles(path)
+
+
+def test_the_text_of_a_written_table_is_that_of_pandas(tmp_path):
+    rng = np.random.default_rng(1)
+    values = np.r_[rng.gamma(2, 0.2, (5000, 24)), [[0.0, -0.0, 1e-7, 1e22, 3.0, 5e-324] * 4]]
+    table = pd.DataFrame(values, columns=p.step_columns(60))
+    table.insert(0, "id", ["plain", 'with "quotes"', "with, comma", "ünïcode", "  "] * 1000 + ["007"])
+    table.insert(1, "date", "2024-01-01")
+    path = p.write_profiles(table, tmp_path / "clean.csv")
+    assert path.read_text() == table.to_csv(index=False, lineterminator="\n")
+    pd.testing.assert_frame_equal(pd.read_parquet(p.write_profiles(table, tmp_path / "clean.parquet")), table)
+
+
+def test_a_table_without_rows_is_written_with_its_columns(tmp_path):
+    path = p.write_profiles(p.empty_profiles(60), tmp_path / "clean.csv")
+    assert path.read_text() == ",".join(["id", "date", *p.step_columns(60)]) + "\n"

@@ -67,3 +67,58 @@ def test_gap_lengths_equal_a_plain_count(flags):
             right += 1
         expected.append(right - left + 1 if flag else 0)
     assert q.gap_lengths(missing).tolist() == expected
+
+
+def test_rows_after_a_later_one_are_out_of_order():
+    shuffled = stamps("2024-01-01", "2024-01-03", "2024-01-02", "2024-01-03", "2024-01-04")
+    assert q.flag_out_of_order(shuffled).tolist() == [False, False, True, False, False]
+
+
+def test_a_peak_of_more_than_180_percent_above_the_third_is_a_spike():
+    two_days = np.array([1.0, 1.0, 1.0, 2.81, 1.0, 1.0, 1.0, 2.79])
+    assert np.flatnonzero(q.flag_spikes(two_days, np.repeat([0, 1], 4))).tolist() == [3]
+
+
+@pytest.mark.parametrize("day", [[5.0, np.nan, np.nan, 1.0], [5.0, 1.0, -1.0, -2.0], [9.0, 8.0, 2.0, 1.0]])
+def test_a_day_without_a_third_peak_is_not_judged_and_one_with_two_high_ones_by_it(day):
+    flags = q.flag_spikes(np.array(day), np.zeros(4, dtype=np.int64))
+    assert flags.tolist() == [day[0] == 9.0, False, False, False]
+
+
+def test_equal_energies_in_a_row_are_a_flat_line_unless_the_counter_is_that_coarse():
+    fine = np.r_[0.311, 0.312, np.full(6, 0.4), 0.313]
+    assert np.flatnonzero(q.flag_flat_line(fine, 6)).tolist() == [2, 3, 4, 5, 6, 7]
+    assert not q.flag_flat_line(fine, 7).any()
+    coarse = np.r_[1.0, 2.0, np.full(6, 4.0), 3.0]
+    assert not q.flag_flat_line(coarse, 6).any()
+    assert not q.flag_flat_line(np.r_[0.31, 0.3, np.zeros(6)], 6).any(), "zeros are another matter"
+
+
+def test_zeros_at_hours_at_which_every_other_day_counts_are_unusual():
+    days = np.tile(np.r_[np.zeros(8), np.ones(16)], 9)
+    days[4 * 24 + 6 : 4 * 24 + 20] = 0.0
+    assert np.flatnonzero(q.flag_unusual_zeros(days, 8, 24)).tolist() == list(range(4 * 24, 4 * 24 + 20))
+
+
+def test_zeros_that_another_day_has_too_are_not_unusual():
+    days = np.tile(np.r_[np.zeros(8), np.ones(16)], 9)
+    days[4 * 24 + 8 : 4 * 24 + 20] = 0.0
+    days[7 * 24 + 8 : 7 * 24 + 20] = 0.0
+    assert not q.flag_unusual_zeros(days, 8, 24).any()
+
+
+def test_export_by_night_only_is_production_at_night_and_by_day_it_is_not():
+    hours = np.tile(np.arange(24), 3)
+    sun = np.where((hours >= 10) & (hours < 15), -2.0, 0.5)
+    assert not q.flag_production_at_night(sun, hours).any()
+    wrong_clock = np.where((hours >= 22) | (hours < 3), -2.0, 0.5)
+    assert q.flag_production_at_night(wrong_clock, hours).sum() == 15
+
+
+@given(st.lists(st.booleans(), max_size=40))
+def test_runs_are_where_the_flags_are(flags):
+    covered = [False] * len(flags)
+    for start, end in q.runs(np.array(flags, dtype=bool)):
+        covered[start:end] = [True] * (end - start)
+        assert end > start
+    assert covered == flags

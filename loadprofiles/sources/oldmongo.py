@@ -1,8 +1,24 @@
 """Dumps of the old MongoDB: `csv/<meter>.csv`, cumulative registers every 15 minutes, stamps in UTC."""
 
+from functools import partial
 from pathlib import Path
 
-from loadprofiles.sources.common import Meters, files_in, parse_stamps, raw_meter, read_rows, to_numbers
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+
+from loadprofiles.sources.common import (
+    Job,
+    Layout,
+    Meters,
+    files_in,
+    finite,
+    meter_id_of,
+    parse_stamps,
+    raw_meter,
+    read_cells,
+)
+from loadprofiles.vee import RawMeter
 
 REGISTERS = {
     "Active_Energy_+_Total_ini": "import_start",
@@ -10,7 +26,12 @@ REGISTERS = {
     "Active_Energy_-_Total_ini": "export_start",
     "Active_Energy_-_Total_end": "export_end",
 }
+INCREMENTS = {"Active_Energy_+_Incr": "import_increment", "Active_Energy_-_Incr": "export_increment"}
 VOLTAGES = {f"Average_voltage_L{phase}": f"voltage_l{phase}_v" for phase in (1, 2, 3)}
+
+_NAMES = REGISTERS | INCREMENTS | VOLTAGES
+_NEEDED = [name for name in REGISTERS if name.endswith("_end")]
+_LAYOUT = Layout(("id", "timestamp"), tuple(REGISTERS), optional=_NAMES.__contains__)
 
 
 def find_files(folder: Path) -> list[Path]:
@@ -18,22 +39,45 @@ def find_files(folder: Path) -> list[Path]:
     return files_in(folder / "csv", "*.csv", "expected one <meter>.csv a meter")
 
 
+def jobs(folder: Path) -> list[Job]:
+    """One job a file.
+
+    Raises:
+        InputError: The folder is not there, or holds no dump.
+    """
+    return [Job(str(path), partial(read, [path]), path.stat().st_size) for path in find_files(folder)]
+
+
 def read(files: list[Path]) -> Meters:
     """Read the dumps; registers stay in the unit they have.
+
+    A row without a stamp or an end register is dropped; a start register, an increment or a voltage that is no
+    number is just not known.
 
     Raises:
         InputError: A file cannot be read or lacks a column.
     """
     for path in files:
-        rows = read_rows(path, ("id", "timestamp", *REGISTERS))
-        meter_id = path.stem
-        mine = rows[rows["id"] == meter_id]
-        voltages = {old: new for old, new in VOLTAGES.items() if old in rows.columns}
-        renamed = mine.rename(columns=REGISTERS | voltages)
-        renamed["timestamp_utc"] = parse_stamps(mine["timestamp"], "UTC")
-        names = [*REGISTERS.values(), *voltages.values()]
-        renamed = to_numbers(renamed[["timestamp_utc", *names]], names)
-        raw = raw_meter(meter_id, path, renamed, ["import_end", "export_end"], len(rows))
-        if len(mine) < len(rows):
-            raw.dropped["other_meter"] = len(rows) - len(mine)
-        yield raw
+        yield _read_file(path)
+
+
+def _read_file(path: Path) -> RawMeter:
+    meter_id = meter_id_of(path)
+    cells = read_cells(path, _LAYOUT)
+    stamps = parse_stamps(cells.text["timestamp"], "UTC")
+    numbers = {_NAMES[name]: finite(values) for name, values in cells.numbers.items()}
+    rows = pd.DataFrame({"timestamp_utc": stamps, **numbers})
+    mine = pc.fill_null(pc.equal(cells.text["id"], meter_id), False).to_numpy()
+    own, others = np.flatnonzero(mine), np.flatnonzero(~mine)
+    if len(others):
+        rows = rows.iloc[own]
+
+    def place(row: int) -> str:
+        return cells.unreadable(int(own[row]), _NEEDED)
+
+    raw = raw_meter(meter_id, path, rows, [_NAMES[name] for name in _NEEDED], cells.rows_read, place)
+    if len(others):
+        raw.dropped["other_meter"] = len(others)
+        raw.where["other_meter"] = f"{cells.place(int(others[0]), 'id')} in id"
+    cells.count_ragged(raw)
+    return raw

@@ -3,7 +3,7 @@ import random
 import sys
 import threading
 import time
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 
 import pandas as pd
@@ -16,7 +16,7 @@ from pymongo.monitoring import CommandListener
 from loadprofiles.errors import InputError, ParameterError
 from loadprofiles.sources import mongo_live
 from loadprofiles.sources.documents import ExportCounts, write_export
-from loadprofiles.sources.mongo_live import iter_documents
+from loadprofiles.sources.mongo_live import changed_since, iter_documents, stray_fields
 from tests.sources.examples import document
 
 PASSWORD = "s3cret"
@@ -125,6 +125,116 @@ class TestIterDocuments:
             list(iter_documents("mongodb://127.0.0.1/", "d", "c", batch_size=0))
 
 
+ON_TIME, LATE = date(2020, 3, 10), date(2020, 3, 1)
+LAST_DAYS = {"on time": ON_TIME, "late": LATE, "12": ON_TIME, "1.5": ON_TIME}
+
+
+class TestChangedSince:
+    @pytest.fixture
+    def wanted(self, read):
+        def ask(documents, last_days=LAST_DAYS, days=2):
+            numbered = [{**d, "_id": number} for number, d in enumerate(documents)]
+            return [d["_id"] for d in read(numbered, where=changed_since(last_days, days))]
+
+        return ask
+
+    def test_days_of_text_from_the_last_less_the_days_of_correction(self, wanted):
+        days = ("2020-03-07", "2020-03-08", "2020-03-10", "2020-03-11", "2020-03-08T00:00:00")
+        assert wanted([document("on time", day) for day in days]) == [1, 2, 3, 4]
+
+    def test_days_that_are_moments(self, wanted):
+        days = (datetime(2020, 3, 7), datetime(2020, 3, 8), datetime(2020, 3, 11))
+        assert wanted([document("on time", day) for day in days]) == [1, 2]
+
+    @pytest.mark.parametrize("day", [20200101, None, "01/02/2020", "2020-1-5", "", {"day": 1}])
+    def test_days_that_nobody_can_place_come_whenever(self, wanted, day):
+        assert wanted([document("on time", day), document("on time", "2020-01-01")]) == [0]
+
+    def test_a_document_without_a_day_or_a_meter_comes(self, wanted):
+        dayless, meterless = document("on time"), document("on time", "2020-01-01")
+        del dayless["date"], meterless["id"]
+        assert wanted([dayless, meterless]) == [0, 1]
+
+    def test_a_meter_that_ends_early_from_its_own_last_day(self, wanted):
+        days = ("2020-02-27", "2020-02-28", "2020-03-01")
+        both = [document(meter, day) for meter in ("late", "on time") for day in days]
+        assert wanted(both) == [1, 2]
+
+    def test_each_of_many_late_meters_has_at_least_its_own_days(self, wanted):
+        last = {f"m{n}": date.fromordinal(date(2020, 3, 10).toordinal() - n) for n in range(0, 60, 7)}
+        documents = [document(meter, day.isoformat()) for meter, day in last.items()]
+        assert wanted(documents, last, 0) == list(range(len(last)))
+        assert len(changed_since(last, 0)["$or"]) < 2 + 6 + 2 + 1
+
+    def test_a_meter_that_is_new_comes_whole(self, wanted):
+        days = ("2010-01-01", "2020-03-08")
+        assert wanted([document(meter, day) for meter in ("new", "on time") for day in days]) == [0, 1, 3]
+
+    @pytest.mark.parametrize(
+        ("meter", "text"),
+        [(12, "12"), (Int64(-7), "-7"), (1.5, "1.5"), (3.0, "3.0"), (ObjectId("5" * 24), "5" * 24), ("007", "007")],
+    )
+    def test_a_meter_whose_id_is_no_text_is_known_by_what_the_table_calls_it(self, wanted, meter, text):
+        days = ("2010-01-01", "2020-02-28", "2020-03-08")
+        last = {text: date(2020, 3, 1), "on time": date(2020, 3, 10)}
+        assert wanted([document(meter, day) for day in days], last) == [1, 2]
+
+    def test_a_correction_window_that_reaches_beyond_the_calendar_takes_every_day(self, wanted):
+        assert wanted([document("on time", "0001-01-01")], days=10**7) == [0]
+
+    def test_too_many_meters_for_one_query(self, monkeypatch):
+        monkeypatch.setattr(mongo_live, "QUERY_BYTES", 1000)
+        assert changed_since({"m1": date(2020, 1, 1)}, 35) is not None
+        assert changed_since({f"m{n}": date(2020, 1, 1) for n in range(100)}, 35) is None
+
+    def test_nothing_new_is_no_error_but_a_wrong_name_is(self, read, one_line):
+        assert read([document("on time", "2010-01-01")], where=changed_since(LAST_DAYS, 2)) == []
+        message = one_line(collection="profile", where=changed_since(LAST_DAYS, 2))
+        assert "no collection profile in database" in message
+
+    def test_a_dropped_connection_keeps_the_conditions(self, read, monkeypatch):
+        open_cursor = mongo_live._Reader._open
+        opened = []
+
+        def dropping_once(reader, query):
+            opened.append(query)
+            cursor = open_cursor(reader, query)
+            return (
+                cursor
+                if len(opened) > 1
+                else (one if n < 5 else raise_(AutoReconnect()) for n, one in enumerate(cursor))
+            )
+
+        monkeypatch.setattr(mongo_live._Reader, "_open", dropping_once)
+        documents = [document("on time", f"2020-03-{day:02}") for day in range(1, 20)]
+        seen = read(documents, where=changed_since(LAST_DAYS, 2), batch_size=3)
+        assert [d["date"] for d in seen] == [f"2020-03-{day:02}" for day in range(8, 20)]
+        assert len(opened) == 2
+
+
+class TestStrayFields:
+    def test_stray_fields_are_left_on_the_server(self, read, mongo_uri, mongo_database, commands):
+        strays = {"Unnamed: 2": 1, "note": "x" * 100, "price$": 1}
+        read([document(**strays), document("m2", other=1), document("m3", "2020-01-01", "reactive", third=1)])
+        without = stray_fields(mongo_uri, mongo_database.name, "profiles")
+        assert without == ("Unnamed: 2", "note", "other")
+        seen = list(iter_documents(mongo_uri, mongo_database.name, "profiles", without=without))
+        assert [set(d) - set(document()) for d in seen] == [{"price$"}, set()]
+        assert commands.named("find")[-1]["projection"] == {"Unnamed: 2": 0, "note": 0, "other": 0}
+
+    @pytest.mark.parametrize("name", ["", "a.b", "$c", "c$", "."])
+    def test_names_that_mean_something_else_in_a_projection_stay(self, name):
+        # this server stores no such field, a real one may
+        assert not mongo_live._can_be_excluded(name)
+
+    def test_an_empty_collection_has_none(self, mongo_uri, mongo_database):
+        assert stray_fields(mongo_uri, mongo_database.name, "profiles") == ()
+
+    def test_an_unreachable_server(self):
+        with pytest.raises(InputError, match="cannot reach the MongoDB server"):
+            stray_fields("mongodb://127.0.0.1:9/", "energy", "profiles")
+
+
 class TestResume:
     @staticmethod
     def insert(server, documents):
@@ -202,8 +312,9 @@ class TestResume:
 
         monkeypatch.setattr(mongo_live._Reader, "_open", dropping_once)
         assert read(documents, batch_size=20) == documents
-        assert queries[1]["energy_type"] == "active_sum"
-        assert queries[1]["$or"][0] == {"_id": {"$gt": documents[19]["_id"]}}
+        assert queries[0] == {"energy_type": "active_sum"}
+        assert queries[1]["$and"][0] == queries[0]
+        assert queries[1]["$and"][1]["$or"][0] == {"_id": {"$gt": documents[19]["_id"]}}
 
     def test_ids_of_several_types(self, mongo_database):
         ids = [
@@ -302,7 +413,7 @@ class TestWriteExportOfTheDatabase:
         documents = read([document("0012", "2020-01-01", **energies), document("0012", "2020-01-02")])
         for name in ("newmongo.csv", "newmongo.parquet"):
             counts = write_export(documents, tmp_path / name)
-            assert counts == ExportCounts(2, 2, 0, 0, 0, 0)
+            assert counts == ExportCounts(2, 2, 0, 0, 0, 0, new=2)
         table = pd.read_csv(tmp_path / "newmongo.csv", dtype={"id": "str"})
         assert list(table.columns) == ["id", "date", "energy_type", "00:00:00", *energies]
         assert table["id"].tolist() == ["0012", "0012"]

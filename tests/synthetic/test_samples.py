@@ -15,8 +15,9 @@ from click.testing import CliRunner
 
 from loadprofiles import synthetic
 from loadprofiles.errors import ParameterError
+from tests.synthetic.raw import raw_customers, raw_newmongo, raw_oldmongo, raw_sql
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MAX_FILE_BYTES, MAX_SET_BYTES = 200_000, 6_000_000
 CLEAN = {"oldmongo": "SMP0008", "sql": "SMP0009", "newmongo": "SMP0015", "customers": "Cliente 4"}
 METERS = synthetic.sample_meters()
@@ -53,40 +54,6 @@ def raw_name(meter: synthetic.Meter) -> str:
         "newmongo": f"newmongo/{number}.jsonl",
         "customers": f"customers/DATOSCLIENTE{number}.csv",
     }[meter.source]
-
-
-def raw_oldmongo(text: str) -> pd.DataFrame:
-    table = pd.read_csv(io.StringIO(text), index_col=0)
-    moved = {s: table[f"Active_Energy_{s}_Total_end"] - table[f"Active_Energy_{s}_Total_ini"] for s in "+-"}
-    return table.assign(stamp=pd.to_datetime(table["timestamp"]), energy=moved["+"] - moved["-"])
-
-
-def raw_sql(text: str) -> pd.DataFrame:
-    names = ["timestamp", "tagname", "energy", "quality", "qualityDetail", "OPCquality"]
-    table = pd.read_csv(io.StringIO(text), names=names)
-    sign = table["tagname"].map(lambda tag: {"Energy_A": 1, "Voltage_": 0}[tag[:8]])
-    sign = sign.where(~table["tagname"].str.startswith("Energy_Ameno"), -1)
-    table = table.assign(net=table["energy"] * sign)[sign != 0].reset_index(drop=True)
-    # a reading is one row a tag, the tags always in the same order
-    reading = table.index // table["tagname"].nunique()
-    table = table.groupby(reading).agg(stamp=("timestamp", "first"), energy=("net", "sum"))
-    return table.assign(stamp=pd.to_datetime(table["stamp"], utc=True))
-
-
-def raw_newmongo(text: str) -> pd.DataFrame:
-    rows = []
-    for line in text.splitlines():
-        document = json.loads(line)
-        if document["energy_type"] == "active_sum":
-            times = [name for name in document if name[2:3] == ":"]
-            rows += [(f"{document['date']} {time}", document[time]) for time in times]
-    table = pd.DataFrame(rows, columns=["stamp", "energy"]).dropna()
-    return table.assign(stamp=pd.to_datetime(table["stamp"], utc=True))
-
-
-def raw_customers(text: str) -> pd.DataFrame:
-    table = pd.read_csv(io.StringIO(text))
-    return table.assign(stamp=pd.to_datetime(table["Fecha"], utc=True), energy=table["Active_energy"])
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +107,7 @@ def test_sizes(files: dict[str, bytes]) -> None:
 
 def test_every_kind_occurs_in_each_source_that_can_have_it() -> None:
     registers_only = {"scale_change", "reset"}
-    common = set(synthetic.FAULTS) - registers_only - {"identical_meters"}
+    common = {*synthetic.GAPS, *synthetic.OUTLIERS, *synthetic.REPEATS, "implausible_year"}
     for source in ("oldmongo", "sql", "newmongo", "customers"):
         kinds = {event.kind for meter, event in EVENTS if meter.source == source}
         assert common <= kinds

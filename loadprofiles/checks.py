@@ -1,0 +1,46 @@
+"""Suspicions: what looks wrong in a meter's energies, though nothing proves it. They are told, not edited.
+
+Whoever knows better rejects the readings with a row of `corrections.csv`.
+"""
+
+import numpy as np
+
+from loadprofiles import quality as q
+from loadprofiles.series import Series
+
+FLAT_HOURS = 8.0
+ZERO_HOURS = 8.0
+
+
+def tell_suspicions(series: Series) -> None:
+    """Findings of kind `spike`, `flat_line`, `zeros` and `production_at_night`."""
+    energy, meter = series.energy_kwh, series.meter
+    steps_a_day = meter.steps_in(24)
+    spikes = q.flag_spikes(energy, series.local_day) & (energy > _usual_peak(energy, series.local_day))
+    flat = q.flag_flat_line(energy, meter.steps_in(FLAT_HOURS))
+    zeros = q.flag_unusual_zeros(energy, meter.steps_in(ZERO_HOURS), steps_a_day)
+    for kind, flags, evidence, confidence in (
+        ("spike", spikes, "more than 180 % above the day's third peak and above all peaks of its month", 0.6),
+        ("flat_line", flat, "the same energy in each interval", 0.8),
+        ("zeros", zeros, "nothing used at hours at which the meter uses something on all other days", 0.7),
+    ):
+        series.note(kind, series.keep_measured(flags), evidence, confidence)
+    _tell_production_at_night(series)
+
+
+def _usual_peak(energy: q.Floats, day: q.Ints) -> q.Floats:
+    """For each interval the largest third peak of the days within two weeks, its own left out; without them, none."""
+    third = q.third_peaks(energy, day)
+    wide = np.pad(third, 14, constant_values=0.0)
+    windows = np.lib.stride_tricks.sliding_window_view(wide, 29).copy()
+    windows[:, 14] = 0.0
+    usual = windows.max(axis=1)
+    return np.where(usual > 0, usual, np.inf)[day]
+
+
+def _tell_production_at_night(series: Series) -> None:
+    flags = series.keep_measured(q.flag_production_at_night(series.energy_kwh, series.local_hours))
+    if flags.any():
+        span = (series.grid[0], series.grid[-1], int(flags.sum()))
+        evidence = f"it exports by night and not by day in {series.meter.timezone}: its clock or zone is wrong"
+        series.findings.append(series.meter.finding("production_at_night", span, evidence, 0.9))

@@ -1,0 +1,138 @@
+"""Tasks in other processes: on this machine's cores and on a real dask cluster; what is left when they are ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loadprofiles.errors import InputError, ParameterError, StepFailedError
+from loadprofiles.parallel import run_tasks
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Number:
+    """A task that is a number."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"file {self.number}"
+
+
+def square(task):
+    return task.number**2, os.getpid()
+
+
+def refuse(task):
+    if task.number == 3:
+        raise ParameterError("three is too many")
+    return task.number
+
+
+def die(task):
+    if task.number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return task.number
+
+
+def tasks(count):
+    return [Number(number) for number in range(count)]
+
+
+def children():
+    """Our child processes, without the servants that joblib keeps for the next pool."""
+    found = [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+    return [p for p in found if "resource_tracker" not in " ".join(p.cmdline())]
+
+
+def test_one_process_is_our_own_and_keeps_the_order(tmp_path):
+    assert list(run_tasks(square, tasks(4), 1, "", tmp_path)) == [(n * n, os.getpid()) for n in range(4)]
+
+
+def test_more_processes_are_others_and_are_gone_afterwards(tmp_path):
+    before = children()
+    results = list(run_tasks(square, tasks(20), 2, "", tmp_path))
+    assert sorted(value for value, _ in results) == [n * n for n in range(20)]
+    assert os.getpid() not in {pid for _, pid in results}
+    assert children() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_a_task_comes_through_as_it_is(tmp_path):
+    before = children()
+    with pytest.raises(ParameterError, match="three is too many"):
+        list(run_tasks(refuse, tasks(20), 2, "", tmp_path))
+    assert children() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_process_is_an_error_that_names_what_was_running(tmp_path):
+    before = children()
+    with pytest.raises(StepFailedError, match=r"ended from outside, out of memory\?, during: .*file 3"):
+        list(run_tasks(die, tasks(20), 2, "", tmp_path))
+    assert children() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_iterator_leaves_no_process(tmp_path):
+    before = children()
+    results = run_tasks(square, tasks(20), 2, "", tmp_path)
+    next(results)
+    results.close()
+    assert children() == before
+
+
+def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("loadprofiles.parallel._CONNECT_SECONDS", 1)
+    with pytest.raises(InputError, match=r"dask scheduler tcp://127\.0\.0\.1:9 cannot be reached: .*check the address"):
+        list(run_tasks(square, tasks(2), 1, "tcp://127.0.0.1:9", tmp_path))
+
+
+SLOW_STEP = """
+import sys, time
+from dataclasses import dataclass
+from pathlib import Path
+from loadprofiles.cli import run_guarded
+from loadprofiles.parallel import run_tasks
+from tests.test_parallel import Number, wait
+
+def main():
+    print("started", flush=True)
+    list(run_tasks(wait, [Number(n) for n in range(4)], 2, "", Path(sys.argv[1])))
+
+run_guarded(main)
+"""
+
+
+def wait(task):
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_step_that_is_interrupted_leaves_no_process(tmp_path, number):
+    process = subprocess.Popen([sys.executable, "-c", SLOW_STEP, str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while len(running := list(tmp_path.glob(".running-*/*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(running) == 2
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) >= 2
+    process.send_signal(number)
+    _, told = process.communicate(timeout=30)
+    if number == signal.SIGKILL:
+        assert process.returncode == -number
+    else:
+        assert process.returncode == 130
+        assert told.decode().strip() == "interrupted"
+        assert list(tmp_path.iterdir()) == []
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
