@@ -263,6 +263,7 @@ def clean(meter: Meter, *, known: bool) -> CleanMeter:
 def judge(meter: Meter, cleaned: CleanMeter, judged: tuple[str, ...], *, known: bool) -> Verdict:
     """What came of one meter: faults found, findings made up, and its energy."""
     kinds = {EXPECTED[kind] for kind in judged} | ({"exchange"} if "reset" in judged else set())
+    kinds |= {"spike"} if "outlier_high" in judged and not known else set()
     findings = [finding for finding in cleaned.findings if finding.kind in kinds]
     words = f"{meter.meter_id} {meter.meter_type} in {meter.register.unit}"
     if meter.source == "oldmongo":

@@ -12,7 +12,7 @@ import pandas as pd
 from loadprofiles.errors import InputError
 from loadprofiles.meters import limits_of
 from loadprofiles.profiles import empty_profiles, to_profiles
-from loadprofiles.readings import Part, write_part
+from loadprofiles.readings import QUALITY, Part, write_part
 from loadprofiles.sources.common import Job
 from loadprofiles.vee import CleanMeter, Finding, RawMeter, clean_meter
 
@@ -180,7 +180,7 @@ def without_time(meter_id: str, kind: str, rows: int, evidence: str) -> Finding:
 
 
 def _account_row(meter: CleanMeter, days: Counter[str]) -> dict[str, object]:
-    quality = meter.readings["quality"].value_counts()
+    quality = _counts_of(meter.readings["quality"])
     return {
         "meter_id": meter.meter_id,
         "step_minutes": meter.step_minutes,
@@ -188,8 +188,14 @@ def _account_row(meter: CleanMeter, days: Counter[str]) -> dict[str, object]:
         "rows_dropped": meter.dropped.total(),
         **{f"dropped_{reason}": count for reason, count in sorted(meter.dropped.items()) if count},
         "readings": len(meter.readings),
-        **{f"readings_{name}": int(count) for name, count in quality.items() if count},
+        **{f"readings_{name}": count for name, count in quality.items()},
         "days": days.total(),
         **{f"days_{outcome}": count for outcome, count in sorted(days.items())},
         "energy_kwh": float(meter.readings["energy_kwh"].sum()),
     }
+
+
+def _counts_of(quality: pd.Series) -> dict[str, int]:
+    """How many readings there are of each quality that there is, the most frequent first."""
+    counts = np.bincount(quality.cat.codes, minlength=len(QUALITY))
+    return {QUALITY[code]: int(counts[code]) for code in np.argsort(-counts, kind="stable") if counts[code]}

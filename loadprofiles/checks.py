@@ -10,6 +10,7 @@ from loadprofiles.series import Series
 
 FLAT_HOURS = 8.0
 ZERO_HOURS = 8.0
+NEAR_DAYS = 14
 
 
 def tell_suspicions(series: Series) -> None:
@@ -20,7 +21,7 @@ def tell_suspicions(series: Series) -> None:
     flat = q.flag_flat_line(energy, meter.steps_in(FLAT_HOURS))
     zeros = q.flag_unusual_zeros(energy, meter.steps_in(ZERO_HOURS), steps_a_day)
     for kind, flags, evidence, confidence in (
-        ("spike", spikes, "more than 180 % above the day's third peak and above all peaks of its month", 0.6),
+        ("spike", spikes, "more than 180 % above the day's third peak and half above the peaks of its month", 0.6),
         ("flat_line", flat, "the same energy in each interval", 0.8),
         ("zeros", zeros, "nothing used at hours at which the meter uses something on all other days", 0.7),
     ):
@@ -29,13 +30,16 @@ def tell_suspicions(series: Series) -> None:
 
 
 def _usual_peak(energy: q.Floats, day: q.Ints) -> q.Floats:
-    """For each interval the largest third peak of the days within two weeks, its own left out; without them, none."""
-    third = q.third_peaks(energy, day)
-    wide = np.pad(third, 14, constant_values=0.0)
-    windows = np.lib.stride_tricks.sliding_window_view(wide, 29).copy()
-    windows[:, 14] = 0.0
-    usual = windows.max(axis=1)
-    return np.where(usual > 0, usual, np.inf)[day]
+    """For each interval the second highest peak of the other days within two weeks, half as much again.
+
+    Without two such days it is infinite: nothing can be judged.
+    """
+    first = np.nan_to_num(q.peaks_of_days(energy, day)[0], nan=0.0)
+    wide = np.pad(np.maximum(first, 0.0), NEAR_DAYS, constant_values=0.0)
+    windows = np.lib.stride_tricks.sliding_window_view(wide, 2 * NEAR_DAYS + 1).copy()
+    windows[:, NEAR_DAYS] = 0.0
+    second = np.partition(windows, -2, axis=1)[:, -2]
+    return np.where(second > 0, 1.5 * second, np.inf)[day]
 
 
 def _tell_production_at_night(series: Series) -> None:

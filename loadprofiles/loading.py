@@ -84,7 +84,8 @@ def load_newmongo(
     counts = write_export(read_export(newmongo_folder), out_csv)
     _write_note(out_csv, _NO_LIVE_SOURCE)
     given = StepInput("newmongo", newmongo_folder, content_digest(newmongo_folder))
-    return _result(counts, str(newmongo_folder), out_csv, [given], [])
+    unused = [f"{previous_csv} is not used: an export is read whole"] if previous_csv else []
+    return _result(counts, str(newmongo_folder), out_csv, [given], unused)
 
 
 @dataclass(frozen=True)

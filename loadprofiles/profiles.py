@@ -3,13 +3,14 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pandera.pandas as pa
+import pyarrow as arrow
+import pyarrow.compute as pc
 
 from loadprofiles.errors import InputError, ParameterError
 from loadprofiles.quality import MINUTES_A_DAY
@@ -20,6 +21,9 @@ _FOREIGN_COLUMNS = ("Unnamed: 0", "index")
 """Index columns that the earlier pipeline wrote beside the data."""
 
 _ROWS_AT_ONCE = 4096
+
+_TEXT_ALIKE = (1e-4, 1e9)
+"""Between these, Python and pyarrow write a number that is not whole in the same way."""
 
 
 def step_columns(resolution_minutes: int) -> list[str]:
@@ -61,23 +65,21 @@ def to_profiles(
             f"resolution={resolution_minutes} is not a multiple of the {step_minutes} minutes in which "
             f"{readings['meter_id'].iloc[0]} was read; take a multiple, or leave the source out"
         )
-    local = _local_microseconds(readings["timestamp_utc"], timezone)
-    first_day = local.min() // _DAY
-    day_of = local // _DAY - first_day
+    stamps = pd.DatetimeIndex(readings["timestamp_utc"]).as_unit("us")
+    days, starts, expected = _local_days(stamps[0], stamps[-1], step_minutes, timezone)
+    bounds = np.searchsorted(stamps.asi8, starts)
+    sizes = np.diff(bounds)
     energy = readings["energy_kwh"].to_numpy(dtype=np.float64)
-    per_day = MINUTES_A_DAY // step_minutes
-    sizes = np.bincount(day_of)
-    days = (np.arange(len(sizes)) + first_day).astype("datetime64[D]")
-    unknown = np.bincount(day_of[np.isnan(energy)], minlength=len(days)) > 0
-    expected = _intervals_of_days(pd.DatetimeIndex(days), step_minutes, timezone)
-    from_midnight = np.bincount(day_of[local % _DAY < _MINUTE], minlength=len(days)) > 0
-    whole = (sizes == expected) & ~unknown & from_midnight
-    keep = whole & (expected == per_day)
+    unknown = np.diff(np.append(0, np.isnan(energy).cumsum())[bounds]) > 0
+    first = stamps.asi8[np.minimum(bounds[:-1], len(stamps) - 1)]
+    from_the_start = first - starts[:-1] < _MINUTE
+    whole = (sizes == expected) & (sizes > 0) & ~unknown & from_the_start
+    keep = whole & (expected == MINUTES_A_DAY // step_minutes)
     outcome = Counter({"profile": int(keep.sum()), "incomplete": int((~whole & (sizes > 0)).sum())})
     outcome["dst_day"] = int((whole & ~keep).sum())
 
     shape = (int(keep.sum()), MINUTES_A_DAY // resolution_minutes, resolution_minutes // step_minutes)
-    values = energy[keep[day_of]].reshape(shape).sum(axis=2)
+    values = energy[np.repeat(keep, sizes)].reshape(shape).sum(axis=2)
     profiles = pd.DataFrame(values, columns=step_columns(resolution_minutes))
     profiles.insert(0, "id", readings["meter_id"].iloc[0])
     profiles.insert(1, "date", pd.Series(np.datetime_as_string(days[keep], unit="D"), dtype="str"))
@@ -85,46 +87,72 @@ def to_profiles(
 
 
 _MINUTE = 60_000_000
-_DAY = MINUTES_A_DAY * _MINUTE
 
 
-def _local_microseconds(timestamps_utc: pd.Series, timezone: str) -> npt.NDArray[np.int64]:
-    """What a clock in `timezone` shows, in microseconds since it showed the first moment of 1970."""
-    local = pd.DatetimeIndex(timestamps_utc).tz_convert(timezone).tz_localize(None)
-    return local.as_unit("us").asi8
+def _local_days(
+    first: pd.Timestamp, last: pd.Timestamp, step_minutes: int, timezone: str
+) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The local days from that of `first` to that of `last`: date, start, and number of intervals of each.
 
-
-def _intervals_of_days(days: pd.DatetimeIndex, step_minutes: int, timezone: str) -> npt.NDArray[np.int64]:
-    """How many intervals each local day has: not all have 24 hours."""
-    first = np.ones(len(days), dtype=np.bool_)  # where midnight comes twice, the day starts at the first
-    starts, ends = (
-        day.tz_localize(timezone, ambiguous=first, nonexistent="shift_forward")
-        for day in (days, days + pd.Timedelta(days=1))
+    The starts, in UTC microseconds, are one more than there are days: the last is where the last day ends.
+    """
+    dates = pd.date_range(
+        first.tz_convert(timezone).tz_localize(None).normalize(),
+        last.tz_convert(timezone).tz_localize(None).normalize() + pd.Timedelta(days=1),
+        unit="us",
     )
-    return np.asarray((ends - starts) // pd.Timedelta(minutes=step_minutes), dtype=np.int64)
+    # where midnight comes twice, the day starts at the first; where it does not come, when the clock goes on
+    earlier = np.ones(len(dates), dtype=np.bool_)
+    starts = dates.tz_localize(timezone, ambiguous=earlier, nonexistent="shift_forward").asi8
+    # a day that a zone has skipped is empty
+    starts = np.minimum.accumulate(starts[::-1])[::-1]
+    return dates[:-1].to_numpy(), starts, np.diff(starts) // (step_minutes * _MINUTE)
 
 
 def write_profiles(profiles: pd.DataFrame, path: Path) -> Path:
     """Write a profile table to a `.csv` or `.parquet` file, whole or not at all.
 
-    The text is that of `write_table`, in less than half of its time.
+    The text is that of `write_table`, in a fraction of its time.
     """
     if path.suffix.lower() != ".csv":
         return write_table(profiles, path)
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        stream.write(",".join(profiles.columns) + "\n")
-        # some rows at a time: as objects they take many times their memory
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        stream.write((",".join(profiles.columns) + "\n").encode())
+        # some rows at a time: as text they take many times their memory
         for start in range(0, len(profiles), _ROWS_AT_ONCE):
-            stream.writelines(_csv_lines(profiles.iloc[start : start + _ROWS_AT_ONCE]))
+            stream.write(_csv_lines(profiles.iloc[start : start + _ROWS_AT_ONCE]))
     return path
 
 
-def _csv_lines(profiles: pd.DataFrame) -> Iterator[str]:
-    keys = io.StringIO()
-    csv.writer(keys, lineterminator="\0").writerows(profiles[list(KEYS)].itertuples(index=False))
-    # the numbers need no quoting, and Python writes a whole list of them at once
-    for key, values in zip(keys.getvalue().split("\0"), values_of(profiles).tolist(), strict=False):
-        yield f"{key},{str(values)[1:-1].replace(' ', '')}\n"
+def _csv_lines(profiles: pd.DataFrame) -> bytes:
+    """The rows as CSV."""
+    values = values_of(profiles)
+    first = np.arange(0, values.size + 1, values.shape[1])
+    numbers = pc.binary_join(arrow.ListArray.from_arrays(first.astype(np.int32), _as_text(values.ravel())), ",")
+    lines = pc.binary_join_element_wise(_quoted(profiles["id"]), _quoted(profiles["date"]), numbers, ",")
+    text: bytes = "\n".join([*lines.to_pylist(), ""]).encode()
+    return text
+
+
+def _as_text(values: npt.NDArray[np.float64]) -> arrow.StringArray:
+    """The shortest text that says each value, as Python writes it."""
+    size = np.abs(values)
+    # of these pyarrow writes just that, in a sixth of the time
+    alike = (size >= _TEXT_ALIKE[0]) & (size < _TEXT_ALIKE[1]) & (values != np.floor(values))
+    text = pc.cast(arrow.array(values), arrow.string())
+    if alike.all():
+        return text
+    return pc.replace_with_mask(text, arrow.array(~alike), arrow.array([repr(v) for v in values[~alike].tolist()]))
+
+
+def _quoted(cells: pd.Series) -> arrow.Array:
+    """Text cells, in quotation marks where CSV needs them."""
+    codes, texts = pd.factorize(cells)
+    lines = io.StringIO()
+    # the csv module writes a line of one empty cell in another way
+    csv.writer(lines, lineterminator="\0").writerows((text, "") for text in texts)
+    quoted = [line[:-1] for line in lines.getvalue().split("\0")[:-1]]
+    return arrow.array(quoted, arrow.string()).take(arrow.array(codes))
 
 
 def resolution_of(profiles: pd.DataFrame) -> int:

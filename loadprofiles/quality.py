@@ -14,6 +14,7 @@ PLAUSIBLE_FROM = pd.Timestamp("2000-01-01", tz="UTC")
 """No meter of interval data is older; clocks that lost their battery say 1970."""
 
 MINUTES_A_DAY = 1440
+_MICROSECONDS = 60_000_000
 
 SPIKE_EXCESS = 1.8
 _PEAKS = 3
@@ -35,32 +36,51 @@ def flag_implausible_year(timestamps: pd.Series, now: pd.Timestamp) -> Flags:
     return np.asarray((timestamps < PLAUSIBLE_FROM) | (timestamps > until))
 
 
-def flag_repeated(rows: pd.DataFrame) -> Flags:
-    """Rows that a later row repeats in every column."""
-    return np.asarray(rows.duplicated(keep="last"))
+def flag_repeated(rows: pd.DataFrame, timestamps: pd.Series) -> Flags:
+    """Rows that a later row repeats in every column; `timestamps` is one of them."""
+    flags = _flag_equal(timestamps)
+    if flags.any():  # comparing all columns of all rows costs more than all other checks
+        flags[flags] = rows[flags].duplicated(keep="last")
+    return flags
 
 
 def flag_superseded(timestamps: pd.Series) -> Flags:
     """Rows whose stamp a later row has too: the later document wins."""
+    if not _flag_equal(timestamps).any():
+        return np.zeros(len(timestamps), dtype=np.bool_)
     return np.asarray(timestamps.duplicated(keep="last"))
+
+
+def _flag_equal(timestamps: pd.Series) -> Flags:
+    """Rows whose stamp another row has too."""
+    if (np.diff(timestamps.astype("int64").to_numpy()) > 0).all():
+        return np.zeros(len(timestamps), dtype=np.bool_)
+    return np.array(timestamps.duplicated(keep=False))
 
 
 def infer_step_minutes(timestamps: pd.Series) -> int | None:
     """The most frequent distance of consecutive sorted stamps, in minutes; None if it divides no day."""
-    steps = timestamps.diff().dropna()
-    if steps.empty:
+    steps = np.diff(timestamps.astype("int64").to_numpy())
+    if not len(steps):
         return None
-    seconds = int(steps.dt.total_seconds().mode().iloc[0])
-    minutes = seconds // 60
-    divides_a_day = seconds % 60 == 0 and minutes > 0 and MINUTES_A_DAY % minutes == 0
-    return minutes if divides_a_day else None
+    minutes, rest = divmod(_most_frequent(steps), _MICROSECONDS)
+    divides_a_day = rest == 0 and minutes > 0 and MINUTES_A_DAY % minutes == 0
+    return int(minutes) if divides_a_day else None
+
+
+def _most_frequent(values: npt.NDArray[np.integer[Any]]) -> int:
+    """The most frequent value, the least of several."""
+    middle = int(np.partition(values, len(values) // 2)[len(values) // 2])
+    if 2 * int((values == middle).sum()) > len(values):
+        return middle  # nearly always, and found without sorting
+    distinct, counts = np.unique(values, return_counts=True)
+    return int(distinct[counts.argmax()])
 
 
 def flag_off_grid(timestamps: pd.Series, step_minutes: int) -> Flags:
     """Stamps that do not lie on the grid of `step_minutes` on which most stamps lie."""
-    seconds = timestamps.astype("int64") // 1_000_000
-    offset = seconds % (60 * step_minutes)
-    return np.asarray(offset != offset.mode().iloc[0])
+    offset = timestamps.astype("int64").to_numpy() % (step_minutes * _MICROSECONDS)
+    return np.asarray(offset != _most_frequent(offset))
 
 
 def flag_above_limit(energy_kwh: Floats, limit_kw: float, step_minutes: int, missed: Any) -> Flags:
@@ -68,15 +88,23 @@ def flag_above_limit(energy_kwh: Floats, limit_kw: float, step_minutes: int, mis
     return np.asarray(energy_kwh > limit_kw * step_minutes / 60 * (missed + 1))
 
 
-def runs(flags: Flags) -> list[tuple[int, int]]:
-    """Start (inclusive) and end (exclusive) of each run of flagged positions."""
-    edges = np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8)))
-    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+def runs(flags: Flags, least: int = 1) -> list[tuple[int, int]]:
+    """Start (inclusive) and end (exclusive) of each run of at least `least` flagged positions."""
+    edges = _edges(flags)
+    long = edges[edges[:, 1] - edges[:, 0] >= least]
+    return list(map(tuple, long.tolist()))
+
+
+def _edges(flags: Flags) -> Ints:
+    """Start and end of each run of flagged positions, shape (runs, 2)."""
+    padded = np.zeros(len(flags) + 2, dtype=np.bool_)
+    padded[1:-1] = flags
+    return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
 
 
 def gap_lengths(missing: Flags) -> Ints:
     """For each position the length of the run of missing steps it lies in; 0 where nothing is missing."""
-    edges = np.flatnonzero(np.diff(np.r_[False, missing, False].astype(np.int8))).reshape(-1, 2)
+    edges = _edges(missing)
     length = edges[:, 1] - edges[:, 0]
     lengths = np.zeros(len(missing), dtype=np.int64)
     lengths[missing] = np.repeat(length, length)
@@ -105,30 +133,21 @@ def flag_spikes(energy_kwh: Floats, day: Ints) -> Flags:
         energy_kwh: Energies, NaN where unknown, shape (n,).
         day: Number of the local day of each, ascending from 0, shape (n,).
     """
-    first, third = _peaks_of_days(energy_kwh, day)
-    judged = third >= 0
-    top, low = energy_kwh[first[judged]], energy_kwh[third[judged]]
-    flags = np.zeros(len(energy_kwh), dtype=np.bool_)
-    flags[first[judged][(low > 0) & (top - low > SPIKE_EXCESS * low)]] = True
-    return flags
+    first, third = peaks_of_days(energy_kwh, day)
+    spike = (third > 0) & (first - third > SPIKE_EXCESS * third)
+    return np.asarray(spike[day] & (energy_kwh == first[day]))
 
 
-def third_peaks(energy_kwh: Floats, day: Ints) -> Floats:
-    """The third highest energy of each day in kWh; 0 where fewer are known, or it is negative. Shape (days,)."""
-    _, third = _peaks_of_days(energy_kwh, day)
-    return np.where(third >= 0, np.maximum(energy_kwh[third], 0.0), 0.0)
-
-
-def _peaks_of_days(energy_kwh: Floats, day: Ints) -> tuple[Ints, Ints]:
-    """Positions of each day's highest and third highest known energy; -1 where it has fewer than three."""
-    known = np.flatnonzero(~np.isnan(energy_kwh))
-    order = known[np.lexsort((-energy_kwh[known], day[known]))]
-    days = np.arange(int(day.max(initial=-1)) + 1)
-    starts, ends = np.searchsorted(day[order], days), np.searchsorted(day[order], days, side="right")
-    enough = ends - starts >= _PEAKS
-    first, third = np.full(len(days), -1), np.full(len(days), -1)
-    first[enough], third[enough] = order[starts[enough]], order[starts[enough] + _PEAKS - 1]
-    return first, third
+def peaks_of_days(energy_kwh: Floats, day: Ints) -> tuple[Floats, Floats]:
+    """The highest and the third highest energy of each day in kWh; NaN where fewer are known. Shape (days,)."""
+    lengths = np.bincount(day)
+    place = np.arange(len(day)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    by_day = np.full((len(lengths), max(_PEAKS, lengths.max(initial=0))), -np.inf)
+    by_day[day, place] = np.where(np.isnan(energy_kwh), -np.inf, energy_kwh)
+    highest = np.partition(by_day, -_PEAKS, axis=1)[:, -_PEAKS:]
+    third, first = highest.min(axis=1, initial=np.inf), highest.max(axis=1, initial=-np.inf)
+    known = np.isfinite(third)
+    return np.where(known, first, np.nan), np.where(known, third, np.nan)
 
 
 def flag_flat_line(energy_kwh: Floats, least_steps: int) -> Flags:
@@ -140,10 +159,10 @@ def flag_flat_line(energy_kwh: Floats, least_steps: int) -> Flags:
     rounded = np.round(energy_kwh, 6)
     same = np.r_[False, np.abs(np.diff(rounded)) <= _EQUAL_KWH]
     flags = np.zeros(len(energy_kwh), dtype=np.bool_)
-    resolution = _resolution(rounded)
-    for start, end in runs(same):
-        value = abs(rounded[start])
-        if end - start + 1 >= least_steps and value >= _FINE * resolution:
+    long = runs(same, least_steps - 1)
+    resolution = _resolution(rounded) if long else 0.0
+    for start, end in long:
+        if abs(rounded[start]) >= _FINE * resolution:
             flags[start - 1 : end] = True
     return flags
 
@@ -173,9 +192,7 @@ def flag_unusual_zeros(energy_kwh: Floats, least_steps: int, steps_a_day: int) -
     known = np.cumsum(np.r_[0, ~np.isnan(energy_kwh)])
     counted = np.cumsum(np.r_[0, ~zero & ~np.isnan(energy_kwh)])
     shifts = steps_a_day * np.r_[-_COMPARED_DAYS:0, 1 : _COMPARED_DAYS + 1]
-    for start, end in runs(zero):
-        if end - start < least_steps:
-            continue
+    for start, end in runs(zero, least_steps):
         others = shifts[(start + shifts >= 0) & (end + shifts <= len(zero))]
         others = others[(np.abs(others) >= end - start) & (known[end + others] - known[start + others] == end - start)]
         counts = counted[end + others] - counted[start + others]

@@ -19,6 +19,9 @@ _LOWEST_VOLTAGE_SHARE = 0.5
 
 _CATCH_UP_TIMES = 3.0
 
+_SLACK_KWH = 0.01
+"""Registers of consecutive rows may lie this far apart without a reason."""
+
 
 def series_of_registers(meter: Meter, rows: pd.DataFrame) -> Series:
     """Net energies of a meter from its registers.
@@ -35,10 +38,10 @@ def series_of_registers(meter: Meter, rows: pd.DataFrame) -> Series:
     series = Series(
         meter=meter,
         grid=grid,
-        energy_kwh=on_grid(counted.table["energy"].to_numpy(), counted.positions, len(grid)),
+        energy_kwh=on_grid(counted.net.energy, counted.positions, len(grid)),
         energy_raw=on_grid(_raw_difference(rows), positions, len(grid)),
         quality=np.full(len(grid), CODES[r.MISSING], dtype=np.int8),
-        gap_energy_kwh=_gap_energy(counted.table, counted.positions, len(grid)),
+        gap_energy_kwh=counted.gap_energy(len(grid)),
         missed=np.zeros(len(grid), dtype=np.int64),
         others=others_on_grid(rows, positions, len(grid)),
     )
@@ -90,14 +93,16 @@ class _Counted:
         given = _given_scale(meter, self.stamps)
         self.faults = _overruled(meter, self.stamps, registers.find_faults(self.raw.times(given)))
         scale = given if self.given_scale else registers.multipliers(self._of(registers.SCALE_CHANGE), len(rows))
-        self.unit = 1.0 if self.given_scale or not len(rows) else self._kwh_per_unit(scale)
+        self.unit, self.level_certain = (1.0, True) if self.given_scale else self._kwh_per_unit(scale)
         self.kwh_per_unit = scale * self.unit
-        self.table = self._energies()
+        imported, exported = self._energies()
+        self.net = registers.Energies(*(plus - minus for plus, minus in zip(imported, exported, strict=True)))
+        self.activity = imported.energy + exported.energy
 
     def _of(self, *kinds: str) -> list[RegisterFault]:
         return [fault for fault in self.faults if fault.kind in kinds]
 
-    def _kwh_per_unit(self, scale: Floats) -> float:
+    def _kwh_per_unit(self, scale: Floats) -> tuple[float, bool]:
         total = (self.raw.import_end + self.raw.export_end) * scale
         return registers.kwh_per_unit(total, scale, self.steps * self.meter.step / 60, self.meter.limits)
 
@@ -106,8 +111,8 @@ class _Counted:
         flags[[f.row for f in self._of(*kinds) if f.register in (side, "both")]] = True
         return flags
 
-    def _energies(self) -> pd.DataFrame:
-        """Energy, gap energy, activity (import plus export) and missed steps of each row."""
+    def _energies(self) -> list[registers.Energies]:
+        """Energies by the import and by the export register."""
         kwh = self.raw.times(self.kwh_per_unit)
         sides = []
         for side, start, end in (
@@ -119,19 +124,19 @@ class _Counted:
             restart = self._rows_of(side, registers.RESET, registers.EXCHANGE)
             broken = self._rows_of(side, registers.DECREASE)
             sides.append(registers.register_energy(start, end, self.steps - 1, restart, broken))
-        imported, exported = sides
-        return pd.DataFrame(
-            {
-                "energy": imported["energy"] - exported["energy"],
-                "gap_energy": imported["gap_energy"] - exported["gap_energy"],
-                "activity": imported["energy"] + exported["energy"],
-                "missed": self.steps - 1,
-            }
-        )
+        return sides
+
+    def gap_energy(self, length: int) -> Floats:
+        """The energy of each missing step of the grid by its gap's registers, the closing row's own step included."""
+        result = np.full(length, np.nan)
+        for row in np.flatnonzero(self.steps > 1):
+            position = self.positions[row]
+            result[position - self.steps[row] + 1 : position + 1] = self.net.gap_energy[row]
+        return result
 
     def quality(self) -> "np.ndarray[tuple[int], np.dtype[np.int8]]":
         """The quality code of each row."""
-        known = self.table["energy"].notna().to_numpy()
+        known = ~np.isnan(self.net.energy)
         restarted = self._any(registers.RESET, registers.EXCHANGE, registers.ROLLOVER)
         broken = self._any(registers.DECREASE) | (restarted & ~known)
         scale = self.kwh_per_unit / self.unit
@@ -172,8 +177,8 @@ class _Counted:
         limits = self.meter.limits
         if self.given_scale:
             series.findings.append(self.meter.finding("corrected", whole, "corrections.csv gives the scale"))
-        elif changes and not limits.known and not _one_side_is_wh(changes):
-            evidence = "contracted power is not known: the shape is right, the level may be off by the factor"
+        elif not self.level_certain:
+            evidence = "contracted power is not known and more than one unit possible: only the shape is certain"
             series.findings.append(self.meter.finding("level_uncertain", whole, evidence, 0.5))
         if self.unit != 1:
             evidence = f"in kWh the load would not suit the {limits.import_kw:g} kW that are possible"
@@ -249,27 +254,12 @@ def found_register(fault: RegisterFault | None) -> str:
     return fault.register if fault else "import"
 
 
-def _one_side_is_wh(changes: list[RegisterFault]) -> bool:
-    """Whether one side of every change must be kWh and the other Wh."""
-    return all(change.factor in (1000.0, 0.001) for change in changes)
-
-
-def _gap_energy(table: pd.DataFrame, positions: Ints, length: int) -> Floats:
-    """The energy of each missing step by its gap's registers, the closing row's own step included."""
-    result = np.full(length, np.nan)
-    missed, gap_energy = table["missed"].to_numpy(), table["gap_energy"].to_numpy()
-    for row in np.flatnonzero(missed > 0):
-        result[positions[row] - missed[row] : positions[row] + 1] = gap_energy[row]
-    return result
-
-
 def _reject_stuck(series: Series, counted: _Counted) -> None:
     """Reject hours in which both registers stood still though the meter uses something at that time of day."""
-    activity = on_grid(counted.table["activity"].to_numpy(), counted.positions, len(series.grid))
+    activity = on_grid(counted.activity, counted.positions, len(series.grid))
     least = series.meter.steps_in(_STUCK_HOURS)
-    steps_a_day = series.meter.steps_in(24)
     caught_up = _flag_caught_up(activity, least)
-    stuck = flag_unusual_zeros(activity, least, steps_a_day) & ~_without_supply(series.others)
+    stuck = flag_unusual_zeros(activity, least, series.meter.steps_in(24)) & ~_without_supply(series.others)
     for flags, evidence, confidence in (
         (stuck & ~caught_up, "both registers stood still at hours at which they never do", 0.7),
         (caught_up, "both registers stood still, then counted all at once", 0.95),
@@ -278,19 +268,28 @@ def _reject_stuck(series: Series, counted: _Counted) -> None:
         series.reject(rejected, r.REJECTED_REGISTER)
         series.note("register_stuck", rejected, evidence, confidence)
         series.correct(REJECT, rejected, "register_stuck")
+    _count_after(series, counted, series.keep_measured(stuck | caught_up))
+
+
+def _count_after(series: Series, counted: _Counted, stuck: Flags) -> None:
+    """Of the step after a standstill only the row's own start and end tell the energy, if they do."""
+    own = on_grid(counted.net.own, counted.positions, len(series.grid))
+    after = np.flatnonzero(stuck[:-1] & ~stuck[1:]) + 1
+    after = after[~np.isnan(series.energy_kwh[after]) & (np.abs(own[after] - series.energy_kwh[after]) > _SLACK_KWH)]
+    series.energy_kwh[after] = own[after]
+    series.quality[after] = CODES[r.EDITED_RESET]
 
 
 def _flag_caught_up(activity: Floats, least: int) -> Flags:
-    """Zeros of at least `least` steps that end in a step of many steps' energy, that step included."""
+    """Zeros of at least `least` steps that end in a step of many steps' energy."""
     flags = np.zeros(len(activity), dtype=np.bool_)
     positive = activity[activity > 0]
     if not len(positive):
         return flags
     high = float(np.quantile(positive, 0.995))
-    for start, end in runs(activity == 0):
-        long = end - start >= least and end < len(activity)
-        if long and _CATCH_UP_TIMES * high < activity[end] <= (end - start + 1) * high:
-            flags[start : end + 1] = True
+    for start, end in runs(activity == 0, least):
+        if end < len(activity) and _CATCH_UP_TIMES * high < activity[end] <= (end - start + 1) * high:
+            flags[start:end] = True
     return flags
 
 

@@ -9,10 +9,9 @@ there is taken, and says on what evidence and with what confidence; a step that 
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from loadprofiles.meters import Limits
 from loadprofiles.quality import Flags, Floats, Ints, gap_lengths, runs
@@ -46,6 +45,10 @@ FACTORS: Final = np.array(sorted({f"{factor:.9g}": factor for factor in _POSSIBL
 """Factors by which units and scales in use differ."""
 
 _LOG_FACTORS = np.log10(FACTORS)
+_FACTORS_A_UNIT = len(FACTORS) / (2 * _LARGEST_POWER * np.log(10))
+"""How many factors lie in a unit of the natural logarithm; times a width, the share of ratios that hit one."""
+
+_LEAST_RISE = 0.95 * float(FACTORS[FACTORS > 1].min())
 
 _PLAUSIBLE_TIMES = 4.0
 """A step's growth above this many times the high growth around it is no load."""
@@ -67,6 +70,12 @@ _LEVEL_SPREAD = 0.5
 
 _PLAUSIBLE_PEAK_KW = 0.02
 """A meter whose high load would lie below this was read in too large a unit."""
+
+_LEAST_USE = 0.01
+"""A meter of known contracted power whose high load is a smaller share of it was read in too large a unit."""
+
+_COMMON_USE = 0.6
+"""What share of its contracted power a meter's highest load commonly is."""
 
 _UNITS = {"kWh": 1.0, "Wh": 0.001}
 
@@ -91,6 +100,10 @@ class Registers:
     export_end: Floats
     steps: Ints
     unit: Floats
+
+    def sides(self) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+        """Start and end of the import register, and of the export register."""
+        return (self.import_start, self.import_end), (self.export_start, self.export_end)
 
     def times(self, factor: Floats) -> "Registers":
         """The same registers in another unit; `factor` has shape (n,)."""
@@ -123,11 +136,14 @@ class RegisterFault:
 def flag_excursion(register: Floats) -> Flags:
     """Values far off a register that goes on where it left: up to 8 rows, zeros up to 96 (transient zero)."""
     flags = _flag_transient_zero(register)
+    falls = np.flatnonzero(np.diff(register) < -_noise(register[1:])) + 1
+    if not len(falls):
+        return flags
     # what is left and come back to must be further away than a load grows, or a register that runs back a
     # little and grows again would pass for one
-    far = _PLAUSIBLE_TIMES * _local_high(np.diff(register, prepend=register[:1])) if len(register) else register
-    for row in np.flatnonzero(np.diff(register) < -_noise(register[1:])) + 1:
-        _flag_run(register, int(row), float(far[row]), flags)
+    far = _PLAUSIBLE_TIMES * _local_high(np.diff(register, prepend=register[:1]))
+    for row in falls.tolist():
+        _flag_run(register, row, float(far[row]), flags)
     return flags
 
 
@@ -183,11 +199,15 @@ class _Steps:
         self.total = registers.import_end + registers.export_end
         self.growth = np.diff(self.total, prepend=self.total[:1]) / registers.steps
         self._still = gap_lengths(self.growth == 0)
-        jump = self.growth > _PLAUSIBLE_TIMES * _local_high(self.growth)
-        falls = [np.diff(end, prepend=end[:1]) < -_noise(end) for end in (registers.import_end, registers.export_end)]
-        abnormal = jump | falls[0] | falls[1]
-        abnormal[:1] = False
-        self.abnormal = np.flatnonzero(abnormal)
+        rises = self.growth > _PLAUSIBLE_TIMES * _local_high(self.growth)
+        # what neither rose like a change of scale nor started elsewhere is a load, however high
+        jump = rises & (self.total > _LEAST_RISE * np.r_[np.inf, self.total[:-1]])
+        falls = np.zeros(len(jump), dtype=np.bool_)
+        for start, end in registers.sides():
+            before = np.r_[end[:1], end[:-1]]
+            falls |= end - before < -_noise(end)
+            jump |= rises & (np.abs(start - before) > np.maximum(_noise(end), end - start))
+        self.abnormal = np.flatnonzero(jump | falls)
 
     def explain(self, rows: Ints) -> list[RegisterFault]:
         """The faults at `rows`, each judged on the rows between its neighbours."""
@@ -200,11 +220,7 @@ class _Steps:
         before = slice(max(earliest + 1, row - _WINDOW_ROWS), row)
         after = slice(row + 1, min(latest, row + 1 + _WINDOW_ROWS))
         sides = tuple(
-            _Side(float(start[row]), float(end[row - 1]), float(end[row]))
-            for start, end in (
-                (self.registers.import_start, self.registers.import_end),
-                (self.registers.export_start, self.registers.export_end),
-            )
+            _Side(float(start[row]), float(end[row - 1]), float(end[row])) for start, end in self.registers.sides()
         )
         grown = (_Growth.of(self.growth[rows], self.total[rows]) for rows in (before, after))
         still = int(self._still[row - 1])
@@ -304,6 +320,17 @@ class _Step:
         high = max(self.before.high, self.after.high / factor)
         return self.most(factor) + (self.steps - 1) * _PLAUSIBLE_ON_AVERAGE * high + self.noise(factor)
 
+    def width(self, factor: float, allowed: float) -> float:
+        """How wide the registers' ends would miss a change by `factor` and still pass for one, in the unit before.
+
+        The row's own start, where it has changed already, says more exactly than its end where the registers went on.
+        """
+        misses = [
+            sum(getattr(side, end) / factor - side.before for side in self.sides if side.counts)
+            for end in ("start", "after")
+        ]
+        return float(min(allowed, *(2 * abs(miss) + self.noise(factor) for miss in misses if not np.isnan(miss))))
+
     def noise(self, factor: float = 1.0) -> float:
         """Rounding of the registers, in the unit before: that of the coarser side."""
         largest = max(max(side.before, side.after / factor) for side in self.sides)
@@ -334,8 +361,7 @@ def _scale_change(step: _Step) -> list[RegisterFault]:
         allowed = step.allowed(factor)
         if not all(_continues(side, factor, step.noise(factor), allowed) for side in step.sides if side.counts):
             continue
-        # the share of all ratios that would have been taken for a factor by chance
-        chance = min(1.0, len(FACTORS) / (2 * _LARGEST_POWER * np.log(10)) * allowed / before)
+        chance = min(1.0, _FACTORS_A_UNIT * step.width(factor, allowed) / before)
         mismatch = abs(shift - np.log10(factor))
         if _level_agrees(factor, mismatch, chance):
             rest = (after / factor - before) / allowed  # a load grows by much less than what is allowed
@@ -462,37 +488,49 @@ def multipliers(changes: list[RegisterFault], rows: int) -> Floats:
     return result
 
 
-def kwh_per_unit(register: Floats, scale: Floats, hours: Floats, limits: Limits) -> float:
-    """The factor from `register`, once brought to the scale of its last row, to kWh.
+def kwh_per_unit(register: Floats, scale: Floats, hours: Floats, limits: Limits) -> tuple[float, bool]:
+    """The factor from `register`, once brought to the scale of its last row, to kWh; and whether it is certain.
 
     Registers count kWh or Wh, on one side of a change of scale at least. Of the factors by which some
     stretch is in kWh or Wh, those count whose high load (the 95th percentile) is worth a meter and whose
-    highest (the 99.5th) is possible under its contracted power; of these the one that suits most stretches;
-    then the one nearest to contracted power. Where that is not known, a register in whole numbers counts
-    Wh and one with decimals kWh.
+    highest (the 99.5th) is possible under its contracted power; of these, where that is known, those of at
+    least a hundredth of it; then the one that suits most stretches. Where more than one is as good, the one
+    whose highest load is nearest to what meters commonly use of their contracted power; where that is not
+    known, a register in whole numbers counts Wh and one with decimals kWh.
 
     Args:
         register: Register at each row's end, times `scale`; shape (n,).
         scale: Factor of each row's stretch, from `multipliers`; shape (n,).
         hours: Hours since the row before, shape (n,).
         limits: Plausible power of the meter.
+
+    Returns:
+        The factor, and False where another one is as possible.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        power = np.diff(register) / hours[1:]
-    power = power[np.isfinite(power) & (power > 0)]
+    power = np.diff(register) / hours[1:]
+    power = power[power > 0]
     if not len(power):
-        return 1.0
+        return 1.0, True
     high, highest = np.quantile(power, [0.95, 0.995]).tolist()
-    votes = Counter(_UNITS[name] / stretch for stretch in np.unique(scale) for name in _UNITS)
+    scales = np.unique(scale)
+    votes = Counter(_UNITS[name] / stretch for stretch in scales for name in _UNITS)
     largest = 1.1 * max(limits.import_kw, limits.export_kw)
     whole_numbers = bool(np.all(register == np.round(register)))
+    plausible = {f for f in votes if high * f >= _PLAUSIBLE_PEAK_KW and highest * f <= largest}
 
-    def suits(factor: float) -> tuple[bool, int, float]:
-        plausible = high * factor >= _PLAUSIBLE_PEAK_KW and highest * factor <= largest
-        small_first = whole_numbers and not limits.known
-        return plausible, votes[factor], -factor if small_first else factor
+    def suits(factor: float) -> tuple[bool, bool, int]:
+        used = limits.known and high * factor >= _LEAST_USE * limits.import_kw
+        return factor in plausible, used, votes[factor] if limits.known else 0
 
-    return float(max(votes, key=suits))
+    best = max(map(suits, votes))
+    as_good = [factor for factor in votes if suits(factor) == best]
+    told_by_decimals = len(scales) == 1 and not whole_numbers
+    certain = len(as_good) == 1 or (told_by_decimals and not limits.known)
+    if limits.known:
+        common = np.log(_COMMON_USE * limits.import_kw / highest)
+        return float(min(as_good, key=lambda factor: abs(np.log(factor) - common))), certain
+    most = [factor for factor in as_good if votes[factor] == max(votes[f] for f in as_good)]
+    return float(min(most) if whole_numbers else max(most)), certain
 
 
 def unwrap(start: Floats, end: Floats, rollovers: list[RegisterFault], scale: Floats) -> tuple[Floats, Floats]:
@@ -518,7 +556,21 @@ def own_energy(start_kwh: Floats, end_kwh: Floats, restart: Flags) -> Floats:
     return np.where(plausible, np.maximum(end_kwh - start_kwh, 0.0), np.nan)
 
 
-def register_energy(start_kwh: Floats, end_kwh: Floats, missed: Ints, restart: Flags, broken: Flags) -> pd.DataFrame:
+class Energies(NamedTuple):
+    """Energies of the rows of one register, or of their sum, in kWh; each of shape (n,).
+
+    Attributes:
+        energy: Of the row's interval, NaN where the registers do not tell.
+        own: The same by the row's own start and end alone.
+        gap_energy: Of one missed step before the row, when the gap's energy is spread evenly.
+    """
+
+    energy: Floats
+    own: Floats
+    gap_energy: Floats
+
+
+def register_energy(start_kwh: Floats, end_kwh: Floats, missed: Ints, restart: Flags, broken: Flags) -> Energies:
     """Energy of each row from one register, in kWh.
 
     Args:
@@ -528,16 +580,13 @@ def register_energy(start_kwh: Floats, end_kwh: Floats, missed: Ints, restart: F
         restart: Rows from which on another meter counts, or this one anew, shape (n,).
         broken: Rows over which the register tells nothing, shape (n,).
 
-    Returns:
-        `energy`: of the row's interval, NaN where the registers do not tell; `gap_energy`: of one missed
-        step before the row when the gap's energy is spread evenly.
     """
     own = np.where(broken, np.nan, own_energy(start_kwh, end_kwh, restart))
     difference = np.where(restart | broken, np.nan, np.r_[np.nan, np.diff(end_kwh)])
-    energy = np.where(missed > 0, own, difference)
-    energy = np.where(np.isnan(difference), own, energy)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        even = difference / (missed + 1)
-        rest = np.maximum(difference - own, 0.0) / missed
-    gap_energy = np.where(missed > 0, np.where(np.isnan(own), even, rest), np.nan)
-    return pd.DataFrame({"energy": energy, "gap_energy": gap_energy})
+    energy = np.where((missed > 0) | np.isnan(difference), own, difference)
+    gap_energy = np.full(len(end_kwh), np.nan)
+    gaps = np.flatnonzero(missed > 0)
+    even = difference[gaps] / (missed[gaps] + 1)
+    rest = np.maximum(difference[gaps] - own[gaps], 0.0) / missed[gaps]
+    gap_energy[gaps] = np.where(np.isnan(own[gaps]), even, rest)
+    return Energies(energy, own, gap_energy)

@@ -5,6 +5,7 @@ finding with its evidence. See DESIGN.md, sections 5 and 6, for the rules and wh
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -95,18 +96,20 @@ def empty_readings() -> pd.DataFrame:
 
 def _drop_unusable(raw: RawMeter, now: pd.Timestamp) -> tuple[pd.DataFrame, Counter[str], list[Finding]]:
     rows, findings, dropped = raw.rows, [], Counter(raw.dropped)
-    late = q.flag_out_of_order(rows["timestamp_utc"])
-    if late.any():
-        findings.append(_whole(raw, rows[late], "out_of_order", f"{late.sum()} rows of {raw.origin} came late; sorted"))
-    for kind, flag in (
-        ("implausible_year", lambda t: q.flag_implausible_year(t["timestamp_utc"], now)),
-        ("duplicate", q.flag_repeated),
-        ("conflicting_duplicate", lambda t: q.flag_superseded(t["timestamp_utc"])),
-    ):
+    checks: dict[str, Callable[[pd.DataFrame], q.Flags]] = {
+        "implausible_year": lambda t: q.flag_implausible_year(t["timestamp_utc"], now),
+        "duplicate": lambda t: q.flag_repeated(t, t["timestamp_utc"]),
+        "conflicting_duplicate": lambda t: q.flag_superseded(t["timestamp_utc"]),
+    }
+    for kind, flag in checks.items():
         rows, found = _drop(raw, rows, flag(rows), kind)
         dropped.update({f.kind: f.readings for f in found})
         findings += found
-    return rows.sort_values("timestamp_utc", ignore_index=True), dropped, findings
+    late = q.flag_out_of_order(rows["timestamp_utc"])
+    if late.any():
+        findings.append(_whole(raw, rows[late], "out_of_order", f"{late.sum()} rows of {raw.origin} came late; sorted"))
+        rows = rows.sort_values("timestamp_utc", ignore_index=True)
+    return rows, dropped, findings
 
 
 def _drop(raw: RawMeter, rows: pd.DataFrame, flags: q.Flags, kind: str) -> tuple[pd.DataFrame, list[Finding]]:

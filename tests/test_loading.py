@@ -71,11 +71,12 @@ class TestWholeLoads:
         monkeypatch.delenv("MONGO_URI", raising=False)
         rows = "A,2020-03-01,active_sum,0.5,\nA,2020-03-02,active_sum,error,1\n"
         (tmp_path / "a.csv").write_text("id,date,energy_type,00:00:00,00:15:00\n" + rows)
-        result = load(tmp_path, folder=tmp_path, out="out/newmongo.parquet")
+        result = load(tmp_path, folder=tmp_path, out="out/newmongo.parquet", previous_csv=tmp_path / "earlier.csv")
         table = pd.read_parquet(tmp_path / "out" / "newmongo.parquet")
         assert table.filter(like=":").fillna(-1).to_numpy().tolist() == [[0.5, -1], [-1, 1]]
         assert result.metrics["unreadable_values"] == 1
         assert [given.name for given in result.inputs] == ["newmongo"]
+        assert any("earlier.csv is not used: an export is read whole" in note for note in result.notes)
 
     def test_an_unreachable_database_is_told_without_its_password(self, tmp_path, monkeypatch):
         monkeypatch.setenv("MONGO_URI", "mongodb://ana:s3cret@127.0.0.1:1/x")

@@ -1,6 +1,10 @@
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadprofiles import profiles as p
 from loadprofiles.errors import InputError, ParameterError
@@ -58,6 +62,37 @@ def test_days_on_which_clocks_change_are_whole_but_no_profile(day, hours):
     table, days = p.to_profiles(given, 60, 60, "Europe/Rome")
     assert days == {"profile": 1, "dst_day": 1}
     assert p.values_of(table)[0, 0] == hours
+
+
+def test_a_day_whose_midnight_no_clock_shows_is_whole_but_no_profile():
+    table, days = p.to_profiles(readings("2024-09-07", 24 + 23 + 24, "America/Santiago"), 60, 60, "America/Santiago")
+    assert table["date"].tolist() == ["2024-09-07", "2024-09-09"]
+    assert days == {"profile": 2, "dst_day": 1}
+
+
+def test_a_day_that_a_zone_skipped_is_no_day():
+    table, days = p.to_profiles(readings("2011-12-29", 72, "Pacific/Apia"), 60, 60, "Pacific/Apia")
+    assert table["date"].tolist() == ["2011-12-29", "2011-12-31", "2012-01-01"]
+    assert days == {"profile": 3}
+
+
+@given(st.data())
+def test_days_are_those_that_a_clock_shows(data):
+    timezone = data.draw(st.sampled_from(["UTC", "Europe/Rome", "America/Havana", "Asia/Kathmandu"]))
+    step = data.draw(st.sampled_from([15, 30, 60]))
+    start = data.draw(st.datetimes(datetime(2018, 1, 1), datetime(2019, 1, 1)))
+    count = data.draw(st.integers(1, 300))
+    grid = pd.date_range(pd.Timestamp(start, tz="UTC").floor("h"), periods=count, freq=f"{step}min")
+    energy = np.arange(len(grid), dtype=float)
+    energy[data.draw(st.lists(st.integers(0, len(grid) - 1), max_size=2))] = np.nan
+    rows = pd.DataFrame({"meter_id": "m", "timestamp_utc": grid, "energy_kwh": energy})
+    table, outcome = p.to_profiles(rows, step, step, timezone)
+    local = grid.tz_convert(timezone)
+    days = pd.Series(energy, local).groupby(local.strftime("%Y-%m-%d"))
+    whole = {d: day for d, day in days if len(day) == 1440 // step and day.notna().all()}
+    full = {d: day.tolist() for d, day in whole.items() if day.index[0] == day.index[0].normalize()}
+    assert dict(zip(table["date"], p.values_of(table).tolist(), strict=True)) == full
+    assert outcome.total() == days.ngroups
 
 
 def test_zeros_stay_zeros_and_others_get_length_one():
@@ -118,6 +153,11 @@ def test_the_text_of_a_written_table_is_that_of_pandas(tmp_path):
     path = p.write_profiles(table, tmp_path / "clean.csv")
     assert path.read_text() == table.to_csv(index=False, lineterminator="\n")
     pd.testing.assert_frame_equal(pd.read_parquet(p.write_profiles(table, tmp_path / "clean.parquet")), table)
+
+
+@given(st.lists(st.one_of(st.floats(), st.floats(1e-6, 1e17), st.integers(-(2**53), 2**53).map(float)), min_size=1))
+def test_a_number_is_written_as_python_writes_it(values):
+    assert p._as_text(np.array(values)).to_pylist() == [repr(value) for value in values]
 
 
 def test_a_table_without_rows_is_written_with_its_columns(tmp_path):

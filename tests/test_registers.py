@@ -157,32 +157,40 @@ UNKNOWN = Limits(import_kw=200.0, export_kw=200.0, known=False)
 )
 def test_unit_of_a_register_follows_from_contracted_power_then_from_its_resolution(kw, decimals, limits, expected):
     register = np.round(1000 + kw * np.arange(50), decimals)
-    assert registers.kwh_per_unit(register, np.ones(50), np.ones(50), limits) == expected
+    assert registers.kwh_per_unit(register, np.ones(50), np.ones(50), limits)[0] == expected
 
 
 def test_the_side_of_a_change_that_suits_the_contracted_power_gives_the_unit():
     # 30 kW of 40 before a tenfold jump: the side before is in kWh, all after must be divided by ten
     scale = np.r_[np.full(25, 10.0), np.ones(25)]
     register = 10 * (1000 + 30.0 * np.arange(50))
-    assert registers.kwh_per_unit(register, scale, np.ones(50), LIMITS) == pytest.approx(0.1)
+    assert registers.kwh_per_unit(register, scale, np.ones(50), LIMITS) == (pytest.approx(0.1), True)
+
+
+def test_a_load_of_next_to_nothing_of_the_contracted_power_was_read_in_too_large_a_unit():
+    # kWh, then MWh: 30 W of 40 kW would be in kWh, or 30 kW in MWh
+    scale = np.r_[np.full(25, 0.001), np.ones(25)]
+    register = 1000 + 0.03 * np.arange(50)
+    assert registers.kwh_per_unit(register, scale, np.ones(50), LIMITS) == (pytest.approx(1000.0), True)
+    assert not registers.kwh_per_unit(register, scale, np.ones(50), UNKNOWN)[1], "nobody knows"
 
 
 def test_a_standing_register_is_taken_as_kwh():
-    assert registers.kwh_per_unit(np.full(5, 7.0), np.ones(5), np.ones(5), LIMITS) == 1.0
+    assert registers.kwh_per_unit(np.full(5, 7.0), np.ones(5), np.ones(5), LIMITS) == (1.0, True)
 
 
 def test_energy_across_a_gap_is_split_by_the_rows_own_start():
     table = registers.register_energy(
         np.array([0.0, 1.0, 8.0]), np.array([1.0, 2.0, 9.0]), np.array([0, 0, 3]), no(3), no(3)
     )
-    assert table["energy"].tolist() == [1.0, 1.0, 1.0]
-    assert table["gap_energy"].tolist()[2] == 2.0  # (8 - 2) kWh over 3 steps
+    assert table.energy.tolist() == [1.0, 1.0, 1.0]
+    assert table.gap_energy.tolist()[2] == 2.0  # (8 - 2) kWh over 3 steps
 
 
 def test_energy_across_a_gap_without_a_start_is_spread_evenly_and_the_closing_row_is_unknown():
     table = registers.register_energy(np.full(3, np.nan), np.array([1.0, 2.0, 10.0]), np.array([0, 0, 3]), no(3), no(3))
-    assert np.isnan(table["energy"][2])
-    assert table["gap_energy"][2] == 2.0
+    assert np.isnan(table.energy[2])
+    assert table.gap_energy[2] == 2.0
 
 
 def test_after_a_restart_only_the_new_meters_own_count_is_energy():
@@ -190,7 +198,7 @@ def test_after_a_restart_only_the_new_meters_own_count_is_energy():
     table = registers.register_energy(
         np.array([9.0, 10.0, 0.0, 0.4]), np.array([10.0, 11.0, 0.4, 0.9]), np.zeros(4, int), restart, no(4)
     )
-    np.testing.assert_allclose(table["energy"], [1, 1, 0.4, 0.5])
+    np.testing.assert_allclose(table.energy, [1, 1, 0.4, 0.5])
 
 
 @given(

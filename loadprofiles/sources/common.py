@@ -268,8 +268,8 @@ def _is_plain(data: bytes, start: int) -> bool:
     """Whether every line may be a row as it is: no quotation marks, and line ends of one kind."""
     if data.find(b'"', start) >= 0:
         return False
-    returns = data.count(b"\r", start)
-    return not returns or returns == data.count(b"\r\n", start)
+    # finding none takes a tenth of the time of counting none
+    return data.find(b"\r", start) < 0 or data.count(b"\r", start) == data.count(b"\r\n", start)
 
 
 class _Table:
@@ -300,7 +300,7 @@ class _Table:
             table, numbers, ragged, reason = self._columns(data, start)
         if lines is None:
             lines = np.arange(first, first + table.num_rows + len(ragged))
-        kept = np.delete(lines, ragged)
+        kept = np.delete(lines, ragged) if ragged else lines
         reasons = {int(lines[row]): reason for row in ragged[:1]}
         reasons |= dict.fromkeys(unpaired[:1], "a quotation mark has no partner in the line")
         at = min(reasons, default=0)
@@ -372,7 +372,11 @@ class _Table:
                 invalid_row_handler=skip,
             ),
             convert_options=arrow_csv.ConvertOptions(
-                include_columns=list(types), column_types=types, null_values=[""], strings_can_be_null=True
+                include_columns=list(types),
+                column_types=types,
+                null_values=[""],
+                strings_can_be_null=True,
+                check_utf8=False,  # done, with a better message
             ),
         )
         reason = f"{widths[0]} columns, expected {self._width}" if widths else ""
@@ -468,9 +472,9 @@ def raw_meter(
         rows_read: Rows that the file holds.
         place: Tells of a row, counted from 0, where it stands and what is wrong with it.
     """
-    unreadable = rows["timestamp_utc"].isna().to_numpy()
+    unreadable = rows["timestamp_utc"].isna().to_numpy(copy=True)
     for name in needed:
-        unreadable = unreadable | np.isnan(rows[name].to_numpy(dtype=np.float64))
+        unreadable |= np.isnan(rows[name].to_numpy(dtype=np.float64))
     if not unreadable.any():
         return RawMeter(meter_id, str(path), rows.reset_index(drop=True), rows_read)
     dropped = Counter({"unreadable": int(unreadable.sum())})

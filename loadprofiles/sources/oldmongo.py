@@ -66,7 +66,7 @@ def _read_file(path: Path) -> RawMeter:
     cells = read_cells(path, _LAYOUT)
     stamps = parse_stamps(cells.text["timestamp"], "UTC")
     numbers = {_NAMES[name]: finite(values) for name, values in cells.numbers.items()}
-    rows = pd.DataFrame({"timestamp_utc": stamps, **numbers})
+    rows = pd.DataFrame({"timestamp_utc": stamps, **numbers}, copy=False)
     mine = pc.fill_null(pc.equal(cells.text["id"], meter_id), False).to_numpy()
     own, others = np.flatnonzero(mine), np.flatnonzero(~mine)
     if len(others):

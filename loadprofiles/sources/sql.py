@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +28,8 @@ from loadprofiles.vee import RawMeter
 
 COLUMNS = ["timestamp", "tagname", "energy", "quality", "qualityDetail", "OPCquality"]
 IMPORT, EXPORT = "Apiu", "Ameno"
-_TAG = rf"^Energy_(?P<direction>{IMPORT}|{EXPORT})_[\d_]*_(?P<meter>.+)\.(?P<unit>k?Wh)$"
-_KWH = {"kWh": 1.0, "Wh": 0.001}
+TAG = rf"^Energy_(?P<direction>{IMPORT}|{EXPORT})_[\d_]*_(?P<meter>.+)\.(?P<unit>k?Wh)$"
+KWH = {"kWh": 1.0, "Wh": 0.001}
 _SIDES = ("import", "export")
 _LAYOUT = Layout(("timestamp", "tagname"), ("energy",), names=tuple(COLUMNS))
 
@@ -86,17 +87,21 @@ def _read_file(path: Path, timezone: str) -> RawMeter:
         raw.dropped["other_tag"] = len(others)
         raw.where["other_tag"] = f"{cells.place(int(others[0]), 'tagname')} is no energy tag of the meter"
     cells.count_ragged(raw)
-    return _net_energy(raw, cells.lines, set(side.tolist()))
+    net = net_energy(raw.rows, set(side.tolist()))
+    if net.alone is not None:
+        raw.dropped["unpaired"] = net.unpaired
+        raw.where["unpaired"] = f"line {cells.lines[net.alone]}: {_SIDES[side_of[net.alone]]} alone, the meter has both"
+    return raw.with_rows(net.rows)
 
 
 def _sides(cells: Cells, meter_id: str) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
     """Of each row, the place in `_SIDES` of its tag, -1 if that is none of the meter; and the tag's unit in kWh."""
     tags = cells.text["tagname"].combine_chunks().dictionary_encode()
-    parts = pd.Series(tags.dictionary.to_pandas(), dtype="str").str.extract(_TAG)
+    parts = pd.Series(tags.dictionary.to_pandas(), dtype="str").str.extract(TAG)
     side = parts["direction"].map({IMPORT: 0, EXPORT: 1}).where(parts["meter"] == meter_id, -1)
     # the last entries are those of a row without a tag
     side_of_tag = np.append(side.to_numpy(dtype=np.int8), np.int8(-1))
-    kwh_of_tag = np.append(parts["unit"].map(_KWH).to_numpy(dtype=np.float64), np.nan)
+    kwh_of_tag = np.append(parts["unit"].map(KWH).to_numpy(dtype=np.float64), np.nan)
     tag_of = pc.fill_null(tags.indices, -1).to_numpy()
     return side_of_tag[tag_of], kwh_of_tag[tag_of]
 
@@ -117,24 +122,34 @@ def _stamps(cells: pa.ChunkedArray, own: npt.NDArray[np.int64], side: npt.NDArra
     return pd.Series(pd.DatetimeIndex(utc, tz="UTC"))
 
 
-def _net_energy(raw: RawMeter, lines: npt.NDArray[np.int64], sides: set[int]) -> RawMeter:
-    """One row a stamp; a stamp that a tag repeats keeps its rows, in the order of the file.
+class Net(NamedTuple):
+    """Net energies of a meter: `timestamp_utc, energy_kwh` in the order of the source, and what lacks a side.
 
-    `sides` are those the meter has: on one it does not have, nothing flows.
+    `alone` is the number (`row`) of the first row whose interval has one side only, None where there is none.
     """
-    rows = raw.rows
+
+    rows: pd.DataFrame
+    unpaired: int
+    alone: int | None
+
+
+def net_energy(rows: pd.DataFrame, sides: set[int]) -> Net:
+    """Import minus export, one row a stamp; a stamp that a tag repeats keeps its rows.
+
+    Args:
+        rows: `timestamp_utc`, `energy` in kWh, `side` (0 import, 1 export) and `row`, a number that ascends.
+        sides: Those the meter has: on one it does not have, nothing flows.
+    """
     parts = [_with_turns(rows[rows["side"] == side]) for side in (0, 1)]
     wide = _aligned(*parts) if len(sides) > 1 else _alone(parts, sides)
     net = wide["energy_import"] - wide["energy_export"]
+    place = wide.filter(like="row_").max(axis=1)
+    if wide["turn"].any():  # rows of one stamp stay in their order: the later counts
+        place = place.groupby(wide["timestamp_utc"]).cummax()
     unpaired = net.isna().to_numpy()
-    if unpaired.any():
-        alone = wide.loc[unpaired, ["row_import", "row_export"]]
-        row = int(alone.min(axis=1).min())
-        side = _SIDES[int(rows.loc[rows["row"] == row, "side"].iloc[0])]
-        raw.dropped["unpaired"] = int(unpaired.sum())
-        raw.where["unpaired"] = f"line {lines[row]}: {side} alone, the meter has both"
-    result = pd.DataFrame({"timestamp_utc": wide["timestamp_utc"], "energy_kwh": net})
-    return raw.with_rows(result[~unpaired] if unpaired.any() else result)
+    result = pd.DataFrame({"timestamp_utc": wide["timestamp_utc"], "energy_kwh": net})[~unpaired]
+    in_order = result.iloc[np.argsort(place[~unpaired].to_numpy(), kind="stable")].reset_index(drop=True)
+    return Net(in_order, int(unpaired.sum()), int(place[unpaired].min()) if unpaired.any() else None)
 
 
 def _with_turns(rows: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
@@ -32,7 +33,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from loadprofiles.errors import InputError, ParameterError
 from loadprofiles.sources.common import Job, parse_stamps, to_numbers
 from loadprofiles.sources.documents import listed
-from loadprofiles.sources.sql import _KWH, _TAG, EXPORT, IMPORT
+from loadprofiles.sources.sql import EXPORT, IMPORT, KWH, TAG, net_energy
 from loadprofiles.vee import RawMeter
 
 URL_VARIABLE: Final = "SQL_URL"
@@ -368,7 +369,7 @@ def _tags_by_meter(server: "_Server", query: SqlQuery, timezone: str) -> dict[st
         )
         meters: dict[str, Counter[str]] = {}
         for tag, count in connection.execute(counted):
-            if match := re.match(_TAG, str(tag)):
+            if match := re.match(TAG, str(tag)):
                 meters.setdefault(match["meter"], Counter())[str(tag)] = count
         if not meters:
             some = sa.select(found.tagname).select_from(found.table).distinct().limit(_TAGS_SHOWN)
@@ -467,48 +468,38 @@ def _without_zone(moment: datetime) -> datetime:
 
 
 def _raw_meter(query: SqlQuery, meter_id: str, fetched: pd.DataFrame, tags: Sequence[str], timezone: str) -> RawMeter:
-    matches = {tag: match for tag in tags if (match := re.match(_TAG, tag))}
+    matches = {tag: match for tag in tags if (match := re.match(TAG, tag))}
     mine = fetched[fetched["tagname"].isin(matches)]  # some servers compare text without regard to case
     direction = mine["tagname"].map({tag: match["direction"] for tag, match in matches.items()})
-    factor = mine["tagname"].map({tag: _KWH[match["unit"]] for tag, match in matches.items()})
+    factor = mine["tagname"].map({tag: KWH[match["unit"]] for tag, match in matches.items()})
     rows = mine.assign(
-        direction=direction,
+        side=direction.map({IMPORT: 0, EXPORT: 1}),
+        row=np.arange(len(mine)),
         energy=mine["energy"] * factor.astype("float64"),
         timestamp_utc=_to_utc(mine["timestamp"], direction, timezone),
     )
     outside = _outside(rows["timestamp_utc"], query)
     rows = rows[~outside]
     unreadable = rows["timestamp_utc"].isna() | rows["energy"].isna()
-    net = _net_energy(rows[~unreadable], {match["direction"] for match in matches.values()})
-    unpaired = net["energy_kwh"].isna()
+    sides = {(IMPORT, EXPORT).index(match["direction"]) for match in matches.values()}
+    net = net_energy(rows[~unreadable], sides)
     where = {}
     if unreadable.any():
         where["unreadable"] = _place(rows[unreadable].iloc[0], timezone)
-    if unpaired.any():
-        stamp = net.loc[unpaired, "timestamp_utc"].min()
-        where["unpaired"] = f"{stamp.isoformat()}: import or export is missing"
+    if net.alone is not None:
+        alone = rows[rows["row"] == net.alone].iloc[0]
+        where["unpaired"] = (
+            f"tag {alone['tagname']} at {_brief(alone['timestamp'])}: the meter has both, here one alone"
+        )
     other_tag = len(fetched) - len(mine)
     return RawMeter(
         meter_id=meter_id,
         origin=_origin(query, meter_id),
-        rows=net[~unpaired].reset_index(drop=True),
+        rows=net.rows,
         rows_read=len(rows) + other_tag,
-        dropped=Counter(unreadable=int(unreadable.sum()), other_tag=other_tag, unpaired=int(unpaired.sum())),
+        dropped=Counter(unreadable=int(unreadable.sum()), other_tag=other_tag, unpaired=net.unpaired),
         where=where,
     )
-
-
-def _net_energy(rows: pd.DataFrame, directions: set[str]) -> pd.DataFrame:
-    """One row a stamp, NaN where a direction is missing; a stamp that a tag repeats keeps its rows, in their order.
-
-    `directions` are those the meter has: in one it does not have, nothing flows.
-    """
-    turn = rows.groupby(["direction", "timestamp_utc"]).cumcount()
-    wide = rows.assign(turn=turn).pivot(index=["turn", "timestamp_utc"], columns="direction", values="energy")
-    wide = wide.sort_index().groupby(level="timestamp_utc").ffill().reindex(columns=[IMPORT, EXPORT])
-    known = wide.fillna({direction: 0.0 for direction in (IMPORT, EXPORT) if direction not in directions})
-    net = known[IMPORT] - known[EXPORT]
-    return net.rename("energy_kwh").reset_index().drop(columns="turn")
 
 
 def _origin(query: SqlQuery, meter_id: str) -> str:
