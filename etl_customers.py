@@ -7,9 +7,8 @@ from loadprofiles import cli
 
 @click.command(help=__doc__)
 @cli.path_option("customers_folder", "customers/", "Folder of DATOSCLIENTE<n>.csv and the sheet of sectors.")
-@cli.description_csv
-@cli.resolution
-@cli.timezone
+@cli.customers_layout
+@cli.etl
 @cli.out_csv("clean_customers.csv")
 def main(**params: object) -> None:
     """Check the parameters, then run the step."""

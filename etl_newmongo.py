@@ -8,9 +8,7 @@ from loadprofiles import cli
 @click.command(help=__doc__)
 @cli.boolean_option("load_new", "true", "False: hand on the out_csv that an earlier run left, if it is there.")
 @cli.path_option("mongo_csv", "newmongo.csv", "Table that load_newmongo wrote.")
-@cli.description_csv
-@cli.resolution
-@cli.timezone
+@cli.etl
 @cli.out_csv("clean_newmongo.csv")
 def main(**params: object) -> None:
     """Check the parameters, then run the step."""

@@ -7,9 +7,7 @@ from loadprofiles import cli
 
 @click.command(help=__doc__)
 @cli.path_option("mongo_folder", "oldmongo/", "Folder of the dumps: csv/<meter>.csv.")
-@cli.description_csv
-@cli.resolution
-@cli.timezone
+@cli.etl
 @cli.out_csv("clean_oldmongo.csv")
 def main(**params: object) -> None:
     """Check the parameters, then run the step."""

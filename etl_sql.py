@@ -1,4 +1,4 @@
-"""ETL of the SQL historian's text exports: VEE, daily load profiles."""
+"""ETL of the SQL historian, live when SQL_URL is set, else its text exports: VEE, daily load profiles."""
 
 import click
 
@@ -7,9 +7,8 @@ from loadprofiles import cli
 
 @click.command(help=__doc__)
 @cli.path_option("sql_folder", "sql/", "Folder of the exports: <meter>.txt.")
-@cli.description_csv
-@cli.resolution
-@cli.timezone
+@cli.live_sql
+@cli.etl
 @cli.out_csv("clean_sql.csv")
 def main(**params: object) -> None:
     """Check the parameters, then run the step."""

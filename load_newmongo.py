@@ -9,6 +9,10 @@ from loadprofiles import cli
 @cli.path_option("newmongo_folder", "newmongo/", "Folder of mongoexport's .jsonl, .json or .csv files.")
 @cli.mongo_database
 @cli.mongo_collection
+@cli.correction_days
+@cli.path_option(
+    "previous_csv", "", "Table of an earlier load to add to; empty: out_csv, if it is there.", optional=True
+)
 @cli.out_csv("newmongo.csv")
 def main(**params: object) -> None:
     """Check the parameters, then run the step."""

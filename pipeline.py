@@ -9,23 +9,26 @@ import click
 from loadprofiles import cli, workers
 from loadprofiles.step import Step, same
 
-ETL = same("smart_meter_description_csv", "resolution", "timezone")
-DESCRIPTION = "smart_meter_description_csv"
+KNOWN = ("smart_meter_description_csv", "corrections_csv")
+ETL = same(*KNOWN, "like_days", "resolution", "timezone", "jobs", "dask_scheduler")
+LIVE_SQL = same("sql_table", "sql_columns", "sql_meters", "sql_from", "sql_to")
+LIVE_MONGO = same("mongo_database", "mongo_collection", "correction_days")
 CLEAN = {f"{source}_csv": f"clean_{source}_csv" for source in ("sql", "oldmongo", "newmongo", "customers")}
 
 # fmt: off
 CHAIN = (
     #    step             hands on               its parameters
     Step("etl_oldmongo",  "clean_oldmongo_csv",  {"mongo_folder": "oldmongo_folder"} | ETL,
-         files=("mongo_folder", DESCRIPTION),      source="oldmongo_folder"),
-    Step("etl_sql",       "clean_sql_csv",       same("sql_folder") | ETL,
-         files=("sql_folder", DESCRIPTION),        source="sql_folder"),
-    Step("load_newmongo", "dataset_csv",         same("newmongo_folder", "mongo_database", "mongo_collection"),
-         files=("newmongo_folder",),               source="newmongo_folder",  out_csv="newmongo.csv", live="MONGO_URI"),
+         files=("mongo_folder", *KNOWN),           source="oldmongo_folder"),
+    Step("etl_sql",       "clean_sql_csv",       same("sql_folder") | LIVE_SQL | ETL,
+         files=("sql_folder", *KNOWN),             source="sql_folder",       live="SQL_URL"),
+    Step("load_newmongo", "dataset_csv",         same("newmongo_folder") | LIVE_MONGO,
+         files=("newmongo_folder",),               source="newmongo_folder",  live="MONGO_URI",
+         out_csv="newmongo.csv", resumes="previous_csv"),
     Step("etl_newmongo",  "clean_newmongo_csv",  ETL,
-         files=(DESCRIPTION,),                     source="newmongo_folder",  inputs={"mongo_csv": "dataset_csv"}),
-    Step("etl_customers", "clean_customers_csv", same("customers_folder") | ETL,
-         files=("customers_folder", DESCRIPTION),  source="customers_folder"),
+         files=KNOWN,                              source="newmongo_folder",  inputs={"mongo_csv": "dataset_csv"}),
+    Step("etl_customers", "clean_customers_csv", same("customers_folder", "customers_layout") | ETL,
+         files=("customers_folder", "customers_layout", *KNOWN), source="customers_folder"),
     Step("harmonization", "harmonized_csv",      same("compute_dtw", "dtw_path", "radius"), inputs=CLEAN),
     Step("clustering",    "",                    same("model", "distance_metric", "number_of_clusters", "dtw_path",
          "radius"), files=("dtw_path",),           inputs={"in_csv": "harmonized_csv"}),
@@ -34,15 +37,16 @@ CHAIN = (
 
 
 @click.command(help=__doc__)
-@cli.boolean_option("load_new", "false", "Read the live MongoDB again, rather than take over what was loaded last.")
-@cli.resolution
-@cli.timezone
-@cli.description_csv
+@cli.boolean_option("load_new", "false", "Read the live databases again, rather than take over what was loaded last.")
+@cli.etl
 @cli.source_folder("oldmongo_folder", "oldmongo/", "Dumps of the old MongoDB")
 @cli.source_folder("sql_folder", "sql/", "Exports of the SQL historian")
 @cli.source_folder("newmongo_folder", "newmongo/", "Export of the new MongoDB")
 @cli.source_folder("customers_folder", "customers/", "Customers' files and the sheet of their sectors")
-@cli.options(cli.mongo_database, cli.mongo_collection, cli.compute_dtw, cli.dtw_path, cli.radius)
+@cli.customers_layout
+@cli.live_sql
+@cli.options(cli.mongo_database, cli.mongo_collection, cli.correction_days)
+@cli.options(cli.compute_dtw, cli.dtw_path, cli.radius)
 @cli.options(cli.model, cli.distance_metric, cli.number_of_clusters)
 @cli.boolean_option("ignore_previous_runs", "true", "Run every step, even where an earlier run could be reused.")
 def main(**params: object) -> None:

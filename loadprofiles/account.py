@@ -1,16 +1,27 @@
 """The account of a source's meters: what its batches gave, put together in an order that no timing changes."""
 
 from collections import Counter
-from operator import attrgetter
+from dataclasses import replace
+from operator import attrgetter, itemgetter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from loadprofiles.batch import UNREADABLE_FILE, Cleaned, RejectedFile, claim, without_time
+from loadprofiles.corrections import corrections_table
 from loadprofiles.errors import EmptyResultError, InputError
-from loadprofiles.profiles import empty_profiles
+from loadprofiles.profiles import empty_profiles, midnight_utc
+from loadprofiles.quality import MINUTES_A_DAY
 from loadprofiles.readings import Part
+from loadprofiles.report import PLOTS_DRAWN, FaultPlot, gravest
+from loadprofiles.twins import find_identical_meters
 from loadprofiles.vee import Finding
+
+IDENTICAL_SERIES = "identical_series"
+
+_PLOTS_KEPT = 4 * PLOTS_DRAWN
+"""Enough for the report, whichever meters it has room for."""
 
 _SHOWN = 8
 """Names listed in a log line before the rest is only counted."""
@@ -26,6 +37,8 @@ class Account:
         self._resolution = resolution_minutes
         self._batches: dict[int, Cleaned] = {}
         self._origins: dict[str, str] = {}
+        self._twins: list[Finding] = []
+        self._plots: list[FaultPlot] = []
 
     def add(self, cleaned: Cleaned) -> None:
         """Take up what came of a batch.
@@ -35,10 +48,13 @@ class Account:
         """
         for meter_id, origin in cleaned.origins.items():
             claim(self._origins, meter_id, origin)
-        self._batches[cleaned.number] = cleaned
+        self._plots += cleaned.plots
+        if len(self._plots) > 2 * _PLOTS_KEPT:
+            self._plots = self.plots()
+        self._batches[cleaned.number] = replace(cleaned, plots=[])
 
-    def check_not_empty(self, path: Path) -> None:
-        """See that the source at `path` gave something.
+    def check_not_empty(self, origin: Path | str) -> None:
+        """See that the source at `origin` gave something.
 
         Raises:
             InputError: No file could be read.
@@ -46,12 +62,12 @@ class Account:
         """
         rejected = self.rejected()
         if rejected and not self._origins:
-            more = f"; {len(rejected)} files of {path} were rejected, none gave a meter" if len(rejected) > 1 else ""
+            more = f"; {len(rejected)} files of {origin} were rejected, none gave a meter" if len(rejected) > 1 else ""
             raise InputError(rejected[0].message + more)
         if not sum(len(batch.profiles) for batch in self._batches.values()):
             counts = ", ".join(f"{k} {v:g}" for k, v in self.metrics().items()) or "no meter"
             raise EmptyResultError(
-                f"{path}: not one complete day in it ({counts}); check the files, the resolution and the timezone"
+                f"{origin}: not one complete day in it ({counts}); check the files, the resolution and the timezone"
             )
 
     def rejected(self) -> list[RejectedFile]:
@@ -86,7 +102,29 @@ class Account:
 
     def _findings(self) -> list[Finding]:
         unreadable = [without_time(Path(r.origin).stem, UNREADABLE_FILE, 0, r.message) for r in self.rejected()]
-        return [*unreadable, *(finding for batch in self._batches.values() for finding in batch.findings)]
+        found = [finding for batch in self._batches.values() for finding in batch.findings]
+        return [*unreadable, *found, *self._twins]
+
+    def look_for_twins(self, timezone: str) -> None:
+        """Tell the meters whose days are those of another, once all batches are in; days are of `timezone`."""
+        steps = {str(row["meter_id"]): row["step_minutes"] for batch in self._batches.values() for row in batch.meters}
+        for one, other, days, common, first, last in find_identical_meters(self.profiles_table()).itertuples(
+            index=False, name=None
+        ):
+            span = midnight_utc(first, timezone), midnight_utc(last, timezone, days=1)
+            for meter, twin in ((one, other), (other, one)):
+                evidence = f"{days} of {common} days that both have are those of {twin}"
+                readings = days * MINUTES_A_DAY // int(str(steps[meter]))
+                self._twins.append(Finding(meter, IDENTICAL_SERIES, *span, readings, np.nan, evidence, days / common))
+
+    def corrections_table(self) -> pd.DataFrame:
+        """The corrections in effect, sorted by meter, in the form of `corrections.csv`."""
+        found = [correction for batch in self._batches.values() for correction in batch.corrections]
+        return corrections_table(sorted(found, key=itemgetter(0)))
+
+    def plots(self) -> list[FaultPlot]:
+        """The gravest faults, the gravest first: no more than are worth keeping of any number of meters."""
+        return gravest(self._plots, _PLOTS_KEPT)
 
     def metrics(self) -> dict[str, float]:
         """Totals over all meters, by reason."""
@@ -125,11 +163,16 @@ def compare(list_name: str, listed: set[str], seen: set[str]) -> list[str]:
     notes: list[str] = []
     if not listed:
         return notes
-    if absent := sorted(listed - seen):
-        notes.append(f"{list_name} lists {len(absent)} meters without data here: {_some(absent)}")
+    notes += absent_meters(list_name, listed, seen)
     if unlisted := sorted(seen - listed):
         notes.append(f"{list_name} does not know {len(unlisted)} meters: {_some(unlisted)}")
     return notes
+
+
+def absent_meters(list_name: str, listed: set[str], seen: set[str]) -> list[str]:
+    """A note on meters that are listed but have no data here, if there are any."""
+    absent = sorted(listed - seen)
+    return [f"{list_name} lists {len(absent)} meters without data here: {_some(absent)}"] if absent else []
 
 
 def _some(names: list[str]) -> str:

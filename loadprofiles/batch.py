@@ -1,7 +1,7 @@
 """One batch of an ETL step, in whatever process: read some files, clean their meters, write their readings."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -9,10 +9,12 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
+from loadprofiles.corrections import Correction
 from loadprofiles.errors import InputError
 from loadprofiles.meters import limits_of
 from loadprofiles.profiles import empty_profiles, to_profiles
 from loadprofiles.readings import QUALITY, Part, write_part
+from loadprofiles.report import FaultPlot, fault_plots
 from loadprofiles.sources.common import Job
 from loadprofiles.vee import CleanMeter, Finding, RawMeter, clean_meter
 
@@ -35,6 +37,9 @@ class Cleaning:
         timezone: IANA name of the zone whose days are meant.
         now: The moment of the run.
         parts: Folder for the parts of the readings.
+        corrections: What a person knows, by meter.
+        like_days: Fill longer gaps with averages of like days too.
+        plots: Faults drawn of a meter, at most.
     """
 
     description: pd.DataFrame
@@ -42,6 +47,20 @@ class Cleaning:
     timezone: str
     now: pd.Timestamp
     parts: Path
+    corrections: Mapping[str, tuple[Correction, ...]] = field(default_factory=dict)
+    like_days: bool = False
+    plots: int = 0
+
+    def clean(self, raw: RawMeter) -> CleanMeter:
+        """One meter through VEE."""
+        return clean_meter(
+            raw,
+            limits_of(self.description, raw.meter_id),
+            self.timezone,
+            self.now,
+            corrections=self.corrections.get(raw.meter_id, ()),
+            like_days=self.like_days,
+        )
 
 
 @dataclass(frozen=True)
@@ -78,6 +97,8 @@ class Cleaned:
         meters: One row a meter of the meters' account.
         origins: Where each meter came from.
         findings: All findings, meter by meter.
+        corrections: The corrections in effect, with their meters.
+        plots: The gravest faults of each meter.
         rejected: The files that could not be read.
     """
 
@@ -88,6 +109,8 @@ class Cleaned:
     meters: list[dict[str, object]] = field(default_factory=list)
     origins: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    corrections: list[tuple[str, Correction]] = field(default_factory=list)
+    plots: list[FaultPlot] = field(default_factory=list)
     rejected: list[RejectedFile] = field(default_factory=list)
 
 
@@ -123,7 +146,7 @@ def clean_batch(batch: Batch) -> Cleaned:
     for raw in _read(batch.jobs, result.rejected):
         claim(result.origins, raw.meter_id, raw.origin)
         try:
-            meter = clean_meter(raw, limits_of(cleaning.description, raw.meter_id), cleaning.timezone, cleaning.now)
+            meter = cleaning.clean(raw)
             days: Counter[str] = Counter()
             if meter.step_minutes is not None:
                 table, days = to_profiles(meter.readings, meter.step_minutes, cleaning.resolution, cleaning.timezone)
@@ -134,6 +157,8 @@ def clean_batch(batch: Batch) -> Cleaned:
             raise
         result.meters.append(_account_row(meter, days))
         result.findings += [*_dropped_by_reader(raw, meter.findings), *meter.findings]
+        result.corrections += [(raw.meter_id, correction) for correction in meter.corrections]
+        result.plots += fault_plots(meter, cleaning.plots)
     result.part = write_part(readings, cleaning.parts / f"batch-{batch.number:05d}.parquet")
     result.profiles = pd.concat(profiles, ignore_index=True)
     return result

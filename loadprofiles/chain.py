@@ -22,11 +22,15 @@ import click
 from loadprofiles import tracking, workers
 from loadprofiles.distances.matrix import DtwMatrix
 from loadprofiles.errors import InputError, LoadProfilesError, StepFailedError, mask_secrets
-from loadprofiles.step import Step
+from loadprofiles.sources.remote import fetch
+from loadprofiles.step import WITHOUT_EFFECT, Step, is_artifact_uri
 from loadprofiles.tables import content_digest
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT_FILE = ROOT / "requirements.txt"
+_CODE = {"code": "", "environment": ""}
+"""What a table that is added to may have been made by in another version."""
+
 _POLL_SECONDS = 1.0
 _GRACE_SECONDS = 20.0
 
@@ -120,9 +124,19 @@ class Chain:
     def _arguments(self, step: Step) -> list[str]:
         values = {name: self._params[source] for name, source in step.params.items()}
         values |= {name: self._outputs.get(tag) for name, tag in step.inputs.items()}
+        if step.resumes and os.environ.get(step.live):
+            values[step.resumes] = self._earlier_load(step)
         if step.output:
             values["out_csv"] = self._workspace / (step.out_csv or f"{step.output.removesuffix('_csv')}.csv")
         return [text for name, value in values.items() for text in (f"--{name}", _text(value))]
+
+    def _earlier_load(self, step: Step) -> str | None:
+        """What the step made when it last read the same system by the same parameters, to add to; None if nothing."""
+        earlier = tracking.latest_finished(self._parent.info.experiment_id, step.name)
+        if not earlier or self._what_is_gone(step, earlier):
+            return None
+        before, now = ({**parts, **_CODE} for parts in (tracking.fingerprint_parts(earlier), self._parts(step)))
+        return tracking.step_output(earlier, step.output) if before == now else None
 
     def _parts(self, step: Step) -> dict[str, str]:
         """All that a step's result depends on: code, environment, parameters, contents of its inputs."""
@@ -130,12 +144,14 @@ class Chain:
         live = os.environ.get(step.live)
         for name, source in step.params.items():
             value = self._params[source]
+            if name in WITHOUT_EFFECT:
+                continue
             if name not in step.files:
                 parts[f"parameter {name}"] = _text(value)
-            elif live:
+            elif live and name == step.files[0]:
                 parts[f"input {name}"] = _digest_text(mask_secrets(live))
             else:
-                parts[f"input {name}"] = _input_digest(value)
+                parts[f"input {name}"] = _input_digest(self._local(value))
         for name, tag in step.inputs.items():
             parts[f"input {name}"] = _input_digest(self._artifact(self._outputs[tag]) if tag in self._outputs else None)
         return parts
@@ -172,6 +188,12 @@ class Chain:
         if digest and digest != _input_digest(self._params["dtw_path"]):
             return "its DTW matrix is gone or was replaced"
         return ""
+
+    def _local(self, value: Path | str | None) -> Path | None:
+        """An input as a local file or folder: texts are artifacts or URLs."""
+        if not isinstance(value, str):
+            return value
+        return self._artifact(value) if is_artifact_uri(value) else fetch(value)
 
     def _artifact(self, uri: str) -> Path:
         """An artifact as a local file; of a remote store, a copy that lasts as long as the chain."""

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,9 +19,9 @@ from zoneinfo import ZoneInfo, available_timezones
 import click
 
 from loadprofiles.choices import DISTANCE_METRICS, MODELS, TABLE_SUFFIXES
-from loadprofiles.errors import LoadProfilesError, has_password
+from loadprofiles.errors import LoadProfilesError, has_secret
 from loadprofiles.quality import MINUTES_A_DAY
-from loadprofiles.step import is_artifact_uri
+from loadprofiles.step import Url, is_artifact_uri, is_remote
 
 MISSPELT = {"kmedioids": "kmedoids", "euclidian": "euclidean"}
 """Spellings of the earlier pipeline's scripts, taken with a notice."""
@@ -98,25 +99,30 @@ class Zone(click.ParamType[Any]):
 
 
 class PlainPath(click.ParamType[Any]):
-    """A path or artifact URI without secrets; empty means none."""
+    """A path, artifact URI or URL without secrets; empty means none."""
 
     name = "path"
 
-    def __init__(self, *, optional: bool) -> None:
+    def __init__(self, *, optional: bool, remote: bool = True) -> None:
         self._optional = optional
+        self._remote = remote
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a Path, an artifact URI as text, or None; fail if there is a password in it."""
+        """Return a Path, an artifact URI or URL as text, or None; fail if there is a secret in it."""
         text = str(value).strip()
-        if has_password(text):
+        if has_secret(text):
             self.fail(
-                "a URI with a password is refused: MLflow keeps parameters in the clear. Put it into the "
+                "a URI with a password or token is refused: MLflow keeps parameters in the clear. Put it into the "
                 "environment; if it went through `mlflow run`, delete that run and change the password",
                 param,
                 ctx,
             )
         if text.lower() in NONE:
             return None if self._optional else self.fail("is empty; name a file or folder", param, ctx)
+        if is_remote(text) and not self._remote:
+            self.fail(f"{value!r} is a URL; name a file or folder of this machine", param, ctx)
+        if is_remote(text):
+            return Url(text)
         return text if is_artifact_uri(text) else Path(text)
 
 
@@ -144,9 +150,38 @@ class Clusters(click.ParamType[Any]):
         return int(text)
 
 
-def path_option(name: str, default: str, help_text: str, *, optional: bool = False) -> Decorator:
-    """An option that names a file, folder or artifact; left empty, if it is `optional`, it names none."""
-    return _option(name, PlainPath(optional=optional), default, help_text)
+class Day(click.ParamType[Any]):
+    """A day as `2024-01-31`; empty means none."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date | None:
+        """Return the day or None, or fail showing how a day is written."""
+        text = str(value).strip()
+        if text.lower() in NONE:
+            return None
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{value!r} is no day; write 2024-01-31", param, ctx)
+
+
+class Days(click.ParamType[Any]):
+    """A number of days, 0 or more; empty means without limit."""
+
+    name = "days"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Return the number or None, or fail saying what is possible."""
+        text = str(value).strip()
+        if text.lower() in NONE:
+            return None
+        return int(text) if text.isdecimal() else self.fail(f"{value!r} is no number of days", param, ctx)
+
+
+def path_option(name: str, default: str, help_text: str, *, optional: bool = False, remote: bool = True) -> Decorator:
+    """An option that names a file, folder, artifact or, if it may be `remote`, URL; if `optional` also none."""
+    return _option(name, PlainPath(optional=optional, remote=remote), default, help_text)
 
 
 def source_folder(name: str, default: str, what: str) -> Decorator:
@@ -170,6 +205,15 @@ description_csv = path_option(
     "Contracted power, production and type of each meter; empty: unknown for all.",
     optional=True,
 )
+corrections_csv = path_option(
+    "corrections_csv",
+    "",
+    "What is known of meters (meter, rule, from, to, factor, reason); it overrules what is found.",
+    optional=True,
+)
+like_days = boolean_option("like_days", "false", "Fill gaps too long to interpolate with averages of like days.")
+jobs = _option("jobs", click.IntRange(min=0), "0", "Processes at once; 0: as many as cores, one for a small source.")
+dask_scheduler = _option("dask_scheduler", str, "", "tcp://host:port of a dask scheduler; empty: this machine.")
 resolution = _option("resolution", Resolution(), "60", "Minutes a step of the daily profiles.")
 timezone = _option("timezone", Zone(), "UTC", "Zone of the local days, and of stamps without an offset.")
 compute_dtw = _option(
@@ -178,19 +222,35 @@ compute_dtw = _option(
     "auto",
     "Compute the DTW matrix: true, false, or auto (when missing or stale, up to 50,000 profiles).",
 )
-dtw_path = path_option("dtw_path", "dtw/", "Directory of the DTW matrix.")
+dtw_path = path_option("dtw_path", "dtw/", "Directory of the DTW matrix.", remote=False)
 radius = _option("radius", click.IntRange(min=0), "1", "Half-width of the Sakoe-Chiba band, in steps.")
 model = _option("model", Spelling(MODELS), "kmeans", "Clustering model.")
 distance_metric = _option("distance_metric", Spelling(DISTANCE_METRICS), "euclidean", "Distance between profiles.")
 number_of_clusters = _option("number_of_clusters", Clusters(), "0", "Number of clusters; 0: chosen by silhouette.")
 mongo_database = _option("mongo_database", str, "smartmeters", "Database of the live MongoDB (its URI: MONGO_URI).")
 mongo_collection = _option("mongo_collection", str, "daily", "Collection of the live MongoDB.")
+correction_days = _option(
+    "correction_days",
+    Days(),
+    "35",
+    "Days before the last load within which the live MongoDB may still correct; empty: read all again.",
+)
+customers_layout = path_option(
+    "customers_layout", "", "TOML file that says how to read the customers' files; empty: as built in.", optional=True
+)
 
 
 def out_csv(default: str) -> Decorator:
     """The option that names the table a step writes."""
     help_text = "Table to write; the suffix chooses the format: .csv or .parquet."
-    return _option("out_csv", TableFile(optional=False), default, help_text)
+    return _option("out_csv", TableFile(optional=False, remote=False), default, help_text)
+
+
+sql_table = _option("sql_table", str, "historian", "Table of the live SQL historian (its URL: SQL_URL).")
+sql_columns = _option("sql_columns", str, "", "Its columns: timestamp=…,tagname=…,energy=…; empty: these names.")
+sql_meters = _option("sql_meters", str, "", "Meters to read of it, with commas between; empty: all.")
+sql_from = _option("sql_from", Day(), "", "First local day to read of it; empty: from its first.")
+sql_to = _option("sql_to", Day(), "", "Last local day to read of it; empty: to its last.")
 
 
 def options(*decorators: Decorator) -> Decorator:
@@ -200,6 +260,10 @@ def options(*decorators: Decorator) -> Decorator:
         return functools.reduce(lambda decorated, decorator: decorator(decorated), reversed(decorators), function)
 
     return apply
+
+
+live_sql = options(sql_table, sql_columns, sql_meters, sql_from, sql_to)
+etl = options(description_csv, corrections_csv, like_days, resolution, timezone, jobs, dask_scheduler)
 
 
 def run_guarded(function: Callable[[], None]) -> None:

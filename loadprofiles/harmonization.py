@@ -1,8 +1,6 @@
 """Harmonization: the clean profiles of all sources in one table, and their DTW matrix."""
 
-import hashlib
 import time
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +12,11 @@ from loadprofiles.errors import EmptyResultError, InputError, LoadProfilesError
 from loadprofiles.profiles import NORMALISATION, normalise, read_profiles, resolution_of, values_of
 from loadprofiles.step import StepInput, StepResult
 from loadprofiles.tables import content_digest, write_table
+from loadprofiles.twins import find_identical_meters
 
 AUTO = "auto"
 MAX_AUTO_PROFILES = 50_000
 """Profiles beyond which `auto` leaves the matrix (2 n² bytes) to those who ask for it."""
-
-MIN_IDENTICAL_DAYS = 7
-"""Fewer identical days of two meters may be chance: a pump that runs by the same clock."""
 
 
 def harmonize(
@@ -93,35 +89,6 @@ def _common_resolution(tables: dict[str, pd.DataFrame], paths: dict[str, Path]) 
         found = ", ".join(f"{source} {minutes} min ({paths[source]})" for source, minutes in resolutions.items())
         raise InputError(f"sources of different resolution: {found}; run their ETL steps with one resolution")
     return next(iter(resolutions.values()))
-
-
-def find_identical_meters(profiles: pd.DataFrame) -> pd.DataFrame:
-    """Pairs of meters with MIN_IDENTICAL_DAYS or more identical days: one file delivered twice.
-
-    Days of one constant value, zero among them, say nothing and do not count.
-
-    Returns:
-        `meter_id, other_meter_id, identical_days, common_days, from_date, to_date`.
-    """
-    values = values_of(profiles)
-    telling = np.ptp(values, axis=1) > 0
-    rows = np.round(values[telling], 9)
-    keyed = profiles.loc[telling, ["id", "date"]].assign(
-        key=[hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows]
-    )
-    twins = keyed[keyed.duplicated(["date", "key"], keep=False)]
-    pairs: dict[tuple[str, str], list[str]] = {}
-    for (date, _), group in twins.groupby(["date", "key"]):
-        for pair in combinations(sorted(group["id"]), 2):
-            pairs.setdefault(pair, []).append(str(date))
-    dates = profiles.groupby("id")["date"].agg(set)
-    found = [
-        (a, b, len(days), len(dates[a] & dates[b]), min(days), max(days))
-        for (a, b), days in sorted(pairs.items())
-        if len(days) >= MIN_IDENTICAL_DAYS
-    ]
-    columns = ["meter_id", "other_meter_id", "identical_days", "common_days", "from_date", "to_date"]
-    return pd.DataFrame(found, columns=columns)
 
 
 def _duplicate_notes(duplicates: pd.DataFrame, repeated: int) -> list[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,12 @@ def to_profiles(
     profiles.insert(0, "id", readings["meter_id"].iloc[0])
     profiles.insert(1, "date", pd.Series(np.datetime_as_string(days[keep], unit="D"), dtype="str"))
     return profiles, +outcome
+
+
+def midnight_utc(day: date | str, timezone: str, days: int = 0) -> pd.Timestamp:
+    """The first moment of a local day, or of the one `days` after it, in UTC."""
+    local = pd.Timestamp(day) + pd.Timedelta(days=days)
+    return local.tz_localize(timezone, ambiguous=True, nonexistent="shift_forward").tz_convert("UTC")
 
 
 _MINUTE = 60_000_000

@@ -29,6 +29,16 @@ K_CURVE_FIGURE = "kCurve.png"
 """Names of artifacts, one a thing, the same in code, MLflow and README."""
 
 
+WITHOUT_EFFECT = ("jobs", "dask_scheduler")
+"""Parameters that say where a step's work is done, and change nothing of what comes of it."""
+
+
+class Url(str):
+    """A URL given for a file or folder, to be fetched before it is read."""
+
+    __slots__ = ()
+
+
 def artifact_tag(name: str) -> str:
     """The tag that carries an artifact from step to step, named as the earlier pipeline did."""
     return f"{name}_csv"
@@ -94,7 +104,7 @@ class Step:
         inputs: Its parameters that take artifacts: name → the tag of an earlier step.
         source: The pipeline's parameter that, left empty, leaves the step out.
         out_csv: Name of the table it writes, where that is not the artifact's.
-        live: The environment variable that, set, makes the step read a live system instead of its source's files.
+        live: The environment variable that, set, makes the step read a live system instead of the first of `files`.
         resumes: The parameter that takes the step's own earlier output, where a live system is read.
     """
 

@@ -25,8 +25,8 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils import mlflow_tags
 from sqlalchemy.exc import SQLAlchemyError
 
-from loadprofiles.errors import InputError, LoadProfilesError, ParameterError, StoreError, has_password, mask_secrets
-from loadprofiles.step import StepInput, StepResult, artifact_tag, is_artifact_uri
+from loadprofiles.errors import InputError, LoadProfilesError, ParameterError, StoreError, has_secret, mask_secrets
+from loadprofiles.step import StepInput, StepResult, Url, artifact_tag, is_artifact_uri
 from loadprofiles.tables import first_line
 
 STEP_TAG = "step"
@@ -100,8 +100,10 @@ def _log_params(active: Run, params: Mapping[str, Any]) -> None:
     """Log what `mlflow run` has not logged already."""
     texts = {name: "" if value is None else str(value) for name, value in params.items() if name not in _NOT_LOGGED}
     for name, text in texts.items():
-        if has_password(text):
-            raise ParameterError(f"{name}: a URI with a password is refused, MLflow keeps parameters in the clear")
+        if has_secret(text):
+            raise ParameterError(
+                f"{name}: a URI with a password or token is refused, MLflow keeps parameters in the clear"
+            )
     mlflow.log_params({name: text for name, text in texts.items() if name not in active.data.params})
 
 
@@ -111,29 +113,39 @@ def run_step(name: str, function: Callable[..., StepResult], params: dict[str, A
     Args:
         name: The step's name, as in MLproject.
         function: Takes `params` and `workspace`, a folder that lives as long as the step.
-        params: The step's parameters; artifact URIs among them are resolved to local paths.
+        params: The step's parameters; artifact URIs and URLs among them are resolved to local paths.
     """
     with run(name, params) as active, tempfile.TemporaryDirectory(prefix=f"{name}-") as workspace:
         inputs = Path(workspace) / "inputs"
-        local = {key: local_path(value, inputs / key) if _is_uri(value) else value for key, value in params.items()}
+        local = {key: _resolve(value, inputs / key) for key, value in params.items()}
         result = function(workspace=Path(workspace), **local)
-        _record(active, result)
+        urls = {local[key]: value for key, value in params.items() if isinstance(local[key], Path)}
+        _record(active, result, urls)
         for note in result.notes:
             click.echo(f"{name}: {mask_secrets(note)}")
 
 
-def _is_uri(value: Any) -> bool:
-    return isinstance(value, str) and is_artifact_uri(value)
+def _resolve(value: Any, destination: Path) -> Any:
+    """A parameter as the step takes it: artifacts and URLs as local paths, all else as it is."""
+    if not isinstance(value, str):
+        return value
+    if is_artifact_uri(value):
+        return local_path(value, destination)
+    if isinstance(value, Url):
+        from loadprofiles.sources.remote import fetch  # heavy imports: only where there is a URL
+
+        return fetch(value)
+    return value
 
 
-def _record(active: Run, result: StepResult) -> None:
+def _record(active: Run, result: StepResult, urls: Mapping[Path, Any]) -> None:
     for name, path in result.outputs.items():
         mlflow.log_artifact(str(path), name)
         mlflow.set_tag(artifact_tag(name), f"{active.info.artifact_uri}/{name}/{path.name}")
     for file in result.files:
         mlflow.log_artifact(str(file))
     for given in result.inputs:
-        _log_input(given)
+        _log_input(given, str(urls.get(given.path, given.path)))
     _log_params(active, result.params)
     mlflow.log_metrics(result.metrics)
     mlflow.set_tags({key: mask_secrets(value)[:_TAG_LENGTH] for key, value in result.tags.items()})
@@ -143,9 +155,9 @@ def _record(active: Run, result: StepResult) -> None:
         mlflow.log_text(mask_secrets("\n".join(result.notes)) + "\n", "log.txt")
 
 
-def _log_input(given: StepInput) -> None:
+def _log_input(given: StepInput, uri: str) -> None:
     # by its type: MLflow registers two classes for local paths, and warns when it has to choose
-    source = get_dataset_source_from_json(json.dumps({"uri": str(given.path)}), "local")
+    source = get_dataset_source_from_json(json.dumps({"uri": uri}), "local")
     # abstract in name only: MLflow itself makes MetaDatasets without a `profile`
     dataset = MetaDataset(source, name=given.name, digest=given.digest[:_DIGEST_LENGTH])  # type: ignore[abstract]
     mlflow.log_input(dataset, context="input")

@@ -204,7 +204,7 @@ def _estimate(series: Series, *, like_days: bool) -> None:
 def _estimate_by_like_days(series: Series) -> None:
     measured = np.where(series.quality == CODES[r.ESTIMATED_INTERPOLATED], np.nan, series.energy_kwh)
     local = series.grid.tz_convert(series.meter.timezone)
-    estimate = like_day_averages(measured, local.dayofweek.to_numpy() * 1440 + series.local_minutes)
+    estimate = like_day_averages(measured, local.day_of_week.to_numpy() * 1440 + series.local_minutes)
     fill = np.isnan(series.energy_kwh) & ~np.isnan(estimate)
     series.energy_kwh[fill] = estimate[fill]
     series.quality[fill] = CODES[r.ESTIMATED_LIKE_DAY]

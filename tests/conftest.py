@@ -3,13 +3,13 @@
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.mongo"]
+pytest_plugins = ["tests.mongo", "tests.postgres"]
 
 # how long an example takes says nothing on a shared machine
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
-SLOW = ("test_mongo_live", "test_chain", "test_pipeline")
+SLOW = ("test_sql_live", "test_mongo_live", "test_parallel", "test_etl", "test_chain", "test_pipeline")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from loadprofiles import chain, tracking
 from loadprofiles.errors import StepFailedError
-from loadprofiles.step import Step, same
+from loadprofiles.step import Step, Url, same
+from tests.sources.web import serve
 
 SCRIPT = """
 import os, signal, sys, time
@@ -145,6 +146,56 @@ def test_a_live_system_is_read_again_only_when_load_new_asks(place, monkeypatch,
     monkeypatch.setenv("LIVE_URI", "mongodb://ana:s3cret@other/x")
     run(steps, ignore_previous_runs=True)
     assert "input source" in capfd.readouterr().out
+
+
+def test_of_a_live_step_the_other_files_count_still(place, monkeypatch, capfd):
+    script(place, "make", "source", "known")
+    steps = (Step("make", "make_csv", same("source", "known"), files=("source", "known"), live="LIVE_URI"),)
+    monkeypatch.setenv("LIVE_URI", "sqlite:///x.db")
+    known = place / "known.csv"
+    known.write_text("1")
+    first = run(steps, known=known)
+    assert run(steps, known=known)["make"].info.run_id == first["make"].info.run_id
+    known.write_text("2")
+    run(steps, known=known)
+    assert ": input known\n" in capfd.readouterr().out
+
+
+def test_a_live_step_adds_to_what_it_made_of_the_same_system_before(place, monkeypatch):
+    script(place, "load", "source", "word", "previous_csv")
+    steps = (Step("load", "load_csv", same("source", "word"), ("source",), live="LIVE_URI", resumes="previous_csv"),)
+    monkeypatch.setenv("LIVE_URI", "mongodb://db/x")
+    assert artifact(run(steps, load_new=True)["load"], "load_csv").read_text() == "None,None,w"
+    script(place, "load", "source", "word", "previous_csv", body="time.time()")  # another version of the code
+    chain.code_digest.cache_clear()
+    assert artifact(run(steps, load_new=True)["load"], "load_csv").read_text() == "None,None,w,None,w"
+    assert artifact(run(steps, load_new=True, word="v")["load"], "load_csv").read_text() == "None,None,v"
+    monkeypatch.delenv("LIVE_URI")
+    from_files = run(steps, word="v", ignore_previous_runs=True)
+    assert artifact(from_files["load"], "load_csv").read_text() == "None,None,v"
+
+
+def test_where_the_work_is_done_does_not_count(place):
+    script(place, "make", "source", "jobs")
+    steps = (Step("make", "make_csv", same("source", "jobs"), files=("source",)),)
+    first = run(steps, jobs=1)
+    assert run(steps, jobs=2)["make"].info.run_id == first["make"].info.run_id
+
+
+def test_the_content_behind_a_url_counts(place, monkeypatch):
+    monkeypatch.setenv("LOADPROFILES_CACHE", str(place / "cache"))
+    (place / "www").mkdir()
+    (place / "www" / "in.txt").write_text("hello")
+    script(place, "make", "source")
+    steps = (Step("make", "make_csv", same("source"), files=("source",)),)
+    with serve(place / "www") as web:
+        url = Url(f"{web.url}in.txt")
+        first = run(steps, source=url)["make"]
+        assert artifact(first, "make_csv").read_text() == "hello"
+        assert first.data.params["source"] == url
+        assert run(steps, source=url)["make"].info.run_id == first.info.run_id
+        (place / "www" / "in.txt").write_text("changed")
+        assert artifact(run(steps, source=url)["make"], "make_csv").read_text() == "changed"
 
 
 def test_a_failing_step_stops_the_others_and_leaves_no_running_run(place):

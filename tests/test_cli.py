@@ -1,3 +1,6 @@
+from datetime import date
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -7,6 +10,7 @@ import harmonization
 import pipeline
 from loadprofiles import cli
 from loadprofiles.errors import InputError
+from loadprofiles.step import Url
 
 
 @pytest.mark.parametrize("text", ["true", "True", "1", "t", "Y", "yes", "yeah", "on"])
@@ -36,7 +40,13 @@ def test_spellings_of_false(text):
         (pipeline.main, "compute_dtw", "perhaps", "'perhaps' is not one of auto, true"),
         (pipeline.main, "ignore_previous_runs", "maybe", "'maybe' is not one of true"),
         (pipeline.main, "radius", "-1", "-1 is not in the range x>=0"),
-        (pipeline.main, "sql_folder", "mongodb://ana:s3cret@host/db", "a URI with a password is refused"),
+        (pipeline.main, "sql_folder", "mongodb://ana:s3cret@host/db", "a URI with a password or token is refused"),
+        (pipeline.main, "sql_folder", "https://host/a?token=s3cret", "a URI with a password or token is refused"),
+        (pipeline.main, "dtw_path", "s3://bucket/dtw", "is a URL; name a file or folder of this machine"),
+        (harmonization.main, "out_csv", "https://host/h.csv", "is a URL; name a file or folder of this machine"),
+        (pipeline.main, "sql_from", "31.1.2024", "'31.1.2024' is no day; write 2024-01-31"),
+        (pipeline.main, "correction_days", "-1", "'-1' is no number of days"),
+        (pipeline.main, "jobs", "-1", "-1 is not in the range x>=0"),
         (pipeline.main, "dtw_path", "", "is empty; name a file or folder"),
         (clustering.main, "in_csv", "", "is empty; name a file or folder"),
         (harmonization.main, "out_csv", "none", "is empty"),
@@ -62,6 +72,18 @@ def test_empty_paths_leave_out_and_artifact_uris_stay_text():
     assert path.convert("None", None, None) is None
     assert path.convert("runs:/abc/harmonized/harmonized.csv", None, None) == "runs:/abc/harmonized/harmonized.csv"
     assert str(path.convert("sql/", None, None)) == "sql"
+
+
+def test_urls_are_told_from_paths_and_from_other_text():
+    assert isinstance(cli.PlainPath(optional=True).convert("https://host/a/", None, None), Url)
+    assert cli.PlainPath(optional=True, remote=False).convert("a/b", None, None) == Path("a/b")
+
+
+def test_empty_days_are_none():
+    assert cli.Day().convert("", None, None) is None
+    assert cli.Day().convert("2024-02-29", None, None) == date(2024, 2, 29)
+    assert cli.Days().convert(" ", None, None) is None
+    assert cli.Days().convert("35", None, None) == 35
 
 
 def test_hyphens_are_taken_in_boolean_options_as_in_the_earlier_pipeline():

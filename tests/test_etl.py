@@ -1,12 +1,17 @@
+import html
 import os
 import signal
+from datetime import date
 from functools import partial
 from pathlib import Path
 
+import bson
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from distributed import Client, LocalCluster
+from sqlalchemy.pool import NullPool
 
 from loadprofiles.errors import EmptyResultError, InputError, ParameterError, StepFailedError
 from loadprofiles.etl import Etl, etl_customers, etl_newmongo, etl_oldmongo, etl_sql
@@ -25,6 +30,7 @@ FOUND_AS = {
     "gap_long": ("gap_left",),
     "night_gap": ("gap_filled",),
     "outlier_low": ("outlier_low", "negative_without_production"),
+    "identical_meters": ("identical_series",),
 }
 NO_FAULTS = ("register_unit", "out_of_order", "other_tag", "other_quantity")
 """Findings that are nothing wrong: a unit, an order that was mended, rows of other quantities."""
@@ -93,8 +99,8 @@ def test_every_injected_fault_is_found_where_it_is(cleaned):
     findings = pd.read_csv(workspace / "findings.csv", parse_dates=["from_utc", "to_utc"])
     merged_by_load = ("duplicate", "conflicting_duplicate") if source == "newmongo" else ()
     for event in events_of(source).itertuples():
-        if event.kind in merged_by_load or event.kind == "identical_meters":
-            continue  # load_newmongo counts the former, harmonization finds the latter
+        if event.kind in merged_by_load:
+            continue  # load_newmongo counts them
         kinds = FOUND_AS.get(event.kind, (event.kind,))
         mine = findings[(findings["meter_id"] == event.meter_id) & findings["kind"].isin(kinds)]
         covering = mine[(mine["from_utc"] <= event.from_utc) & (mine["to_utc"] >= event.from_utc)]
@@ -111,6 +117,8 @@ def test_no_fault_is_found_that_is_not_there(cleaned):
     expected = {(e.meter_id, kind) for e in injected.itertuples() for kind in FOUND_AS.get(e.kind, (e.kind,))}
     # a rejected outlier is a gap, which is filled
     expected |= {(e.meter_id, "gap_filled") for e in injected.itertuples() if e.kind.startswith("outlier")}
+    # both of two meters are told
+    expected |= {("Cliente 3", "identical_series")} if source == "customers" else set()
     # less than 1 is a suspicion, about readings that are kept
     certain = findings[(findings["confidence"] == 1) & ~findings["kind"].isin(NO_FAULTS)]
     assert set(zip(certain["meter_id"], certain["kind"], strict=True)) <= expected
@@ -193,6 +201,143 @@ def test_local_stamped_sources_are_recovered_across_both_changes_of_the_clock(tm
     truth = truth.loc[found.index]
     np.testing.assert_allclose(found.drop(columns="id"), truth.drop(columns="id"), atol=1e-6)
     assert pd.read_csv(tmp_path / "meters.csv")["days_dst_day"].item() == 2
+
+
+def test_dumps_of_documents_give_what_their_csv_files_give(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    dump = tmp_path / "dump" / "oldmongo" / "smartmeters"
+    dump.mkdir(parents=True)
+    with (dump / "readings.bson").open("wb") as stream:
+        for path in sorted((ROOT / "oldmongo" / "csv").glob("*.csv")):
+            table = pd.read_csv(path, index_col=0, dtype={"id": str}).replace(np.nan, None)
+            for document in table.to_dict("records"):
+                stream.write(bson.encode(document))
+    description = {"smart_meter_description_csv": ROOT / "smart_meter_description.csv"}
+    given = clean("oldmongo", ROOT, tmp_path / "a", **description)
+    result = clean("oldmongo", tmp_path / "dump", tmp_path / "b", **description)
+    pd.testing.assert_frame_equal(*(tables_of(tmp_path / name, "oldmongo")[1] for name in ("a", "b")))
+    assert result.metrics == given.metrics
+
+
+@pytest.mark.parametrize("server", ["sqlite", "postgresql"])
+def test_the_live_historian_gives_what_its_exports_give(tmp_path, request, monkeypatch, server):
+    url = f"sqlite:///{tmp_path / 'historian.db'}" if server == "sqlite" else request.getfixturevalue("postgres_url")
+    names = ["ts", "tag", "value"]
+    exports = [pd.read_csv(path, header=None).iloc[:, :3] for path in sorted((ROOT / "sql").glob("*.txt"))]
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=NullPool)
+    with engine.begin() as connection:
+        pd.concat(exports).set_axis(names, axis=1).to_sql("energies", connection, index=False)
+    for name in ("files", "live", "part"):
+        (tmp_path / name).mkdir()
+    given = clean("sql", ROOT, tmp_path / "files")
+    monkeypatch.setenv("SQL_URL", url)
+    table = {"sql_table": "energies", "sql_columns": "timestamp=ts,tagname=tag,energy=value"}
+    result = clean("sql", ROOT, tmp_path / "live", **table)
+    pd.testing.assert_frame_equal(*(tables_of(tmp_path / name, "sql")[1] for name in ("files", "live")))
+    assert given.metrics | {"rows_read": 0, "rows_dropped": 0, "dropped_other_tag": 0} == result.metrics | {
+        "rows_read": 0, "rows_dropped": 0, "dropped_other_tag": 0
+    }  # fmt: skip
+    assert result.tags == {"loaded_from": "the live historian, table energies"}
+    assert [given.name for given in result.inputs] == ["smart_meter_description"]
+    days = {"sql_meters": "SMP0009, SMP0010", "sql_from": date(2019, 6, 3), "sql_to": date(2019, 6, 4)}
+    clean("sql", ROOT, tmp_path / "part", **table, **days)
+    found = read_profiles(tmp_path / "part" / "clean_sql.csv")
+    assert sorted(set(zip(found["id"], found["date"], strict=True))) == [
+        (meter, day) for meter in ("SMP0009", "SMP0010") for day in ("2019-06-03", "2019-06-04")
+    ]
+
+
+@pytest.mark.parametrize("choice", [{"sql_meters": "A1"}, {"sql_from": date(2020, 1, 1)}, {"sql_to": date(2020, 1, 1)}])
+def test_a_choice_of_a_live_historian_that_is_not_there_is_refused(tmp_path, monkeypatch, choice):
+    monkeypatch.delenv("SQL_URL", raising=False)
+    with pytest.raises(ParameterError, match="SQL_URL is not set: set it, or leave them empty"):
+        clean("sql", ROOT, tmp_path, **choice)
+
+
+def test_customers_are_read_by_a_layout_of_ones_own(tmp_path):
+    source = pd.read_csv(ROOT / "customers" / "DATOSCLIENTE1.csv")
+    (tmp_path / "customers").mkdir()
+    hours = pd.to_datetime(source["Fecha"]) + pd.Timedelta(hours=1)
+    table = pd.DataFrame({"Ende": hours.dt.strftime("%d.%m.%Y %H:%M"), "Wirk": source["Active_energy"]})
+    table.to_csv(tmp_path / "customers" / "Lastgang 1.csv", sep=";", decimal=",", encoding="latin-1", index=False)
+    layout = tmp_path / "layout.toml"
+    layout.write_text(
+        'files = "Lastgang *.csv"\nmeter_pattern = "([0-9]+)"\nmeter_id = "Cliente {1}"\n'
+        'timestamp = "Ende"\ntimestamp_format = "%d.%m.%Y %H:%M"\nstamps = "end"\n'
+        'energy = "Wirk"\nunit = "kW"\ndelimiter = ";"\ndecimal = ","\nencoding = "latin-1"\n'
+    )
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    result = clean("customers", tmp_path, tmp_path / "a", customers_layout=layout, smart_meter_description_csv=None)
+    clean("customers", ROOT, tmp_path / "b", smart_meter_description_csv=None)
+    found, expected = (read_profiles(tmp_path / name / "clean_customers.csv") for name in "ab")
+    pd.testing.assert_frame_equal(found, expected[expected["id"] == "Cliente 1"].reset_index(drop=True))
+    assert [given.name for given in result.inputs] == ["customers", "customers_layout"]
+
+
+def corrections_of(workspace):
+    return pd.read_csv(workspace / "corrections.csv", dtype={"meter": str})
+
+
+def test_corrections_that_were_found_can_be_fed_back_and_change_nothing(tmp_path):
+    for name in ("found", "fed back"):
+        (tmp_path / name).mkdir()
+    clean("oldmongo", ROOT, tmp_path / "found")
+    corrections = corrections_of(tmp_path / "found")
+    assert {"scale", "reject"} <= set(corrections["rule"])
+    result = clean("oldmongo", ROOT, tmp_path / "fed back", corrections_csv=tmp_path / "found" / "corrections.csv")
+    found, fed = (tables_of(tmp_path / name, "oldmongo")[1] for name in ("found", "fed back"))
+    np.testing.assert_allclose(fed["energy_kwh"], found["energy_kwh"], rtol=1e-9, equal_nan=True)
+    again = corrections_of(tmp_path / "fed back").groupby(["meter", "rule"]).size()
+    pd.testing.assert_series_equal(again, corrections.groupby(["meter", "rule"]).size())
+    assert [given.name for given in result.inputs] == ["oldmongo", "smart_meter_description", "corrections"]
+
+
+def test_an_edited_correction_overrules_what_was_found(tmp_path):
+    edited = tmp_path / "corrections.csv"
+    edited.write_text(
+        "meter,rule,from,to,factor,reason\n"
+        "SMP0009,reject,2019-06-05T00:00Z,2019-06-06T00:00Z,,the fuse was out\n"
+        "Z9,exclude,,,,no meter of ours\n"
+    )
+    result = clean("sql", ROOT, tmp_path, corrections_csv=edited)
+    readings = tables_of(tmp_path, "sql")[1].set_index("timestamp_utc")
+    day = readings[readings["meter_id"] == "SMP0009"].loc["2019-06-05"]
+    assert set(day["quality"]) == {"rejected_outlier"}
+    assert day["energy_kwh"].isna().all()
+    assert f"{edited} lists 1 meters without data here: Z9" in result.notes
+
+
+def test_a_wrong_correction_is_named_and_nothing_is_written(tmp_path):
+    wrong = tmp_path / "corrections.csv"
+    wrong.write_text("meter,rule,from,to,factor,reason\nA,mend,,,,\n")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match=r"corrections\.csv: column rule, .*'mend' in row 1"):
+        clean("sql", ROOT, tmp_path / "out", corrections_csv=wrong)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_long_gaps_are_filled_by_like_days_only_when_asked(tmp_path):
+    for name in ("off", "on"):
+        (tmp_path / name).mkdir()
+    clean("customers", ROOT, tmp_path / "off")
+    clean("customers", ROOT, tmp_path / "on", like_days=True)
+    off, on = (tables_of(tmp_path / name, "customers")[1] for name in ("off", "on"))
+    like = (on["quality"] == "estimated_like_day").to_numpy()
+    assert like.sum() == 10, "the hours of the long gaps"
+    assert off.loc[like, "energy_kwh"].isna().all()
+    assert on.loc[like, "energy_kwh"].notna().all()
+    pd.testing.assert_frame_equal(off[~like], on[~like])
+
+
+def test_the_report_tells_every_meter_and_draws_its_faults(cleaned):
+    _, _, workspace = cleaned
+    meters, report = pd.read_csv(workspace / "meters.csv"), pd.read_csv(workspace / "vee_report.csv")
+    assert report["meter_id"].tolist() == sorted(meters["meter_id"])
+    page = (workspace / "vee_report.html").read_text()
+    assert all(html.escape(meter) in page for meter in meters["meter_id"])
+    assert page.count("<svg ") >= 2
 
 
 def meter_file(folder, name, lines):

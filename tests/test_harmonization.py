@@ -4,7 +4,7 @@ import pytest
 
 from loadprofiles.distances.matrix import DtwMatrix
 from loadprofiles.errors import EmptyResultError, InputError
-from loadprofiles.harmonization import find_identical_meters, harmonize
+from loadprofiles.harmonization import harmonize
 from loadprofiles.profiles import read_profiles, step_columns
 
 RANDOM = np.random.default_rng(0)
@@ -56,27 +56,6 @@ def test_nothing_given_and_nothing_in_it_are_errors(tmp_path):
         run(tmp_path)
     with pytest.raises(EmptyResultError, match="no profile in"):
         run(tmp_path, sql=profiles("A", 0))
-
-
-def test_a_meter_delivered_twice_is_found_with_its_period():
-    one = profiles("A", 10)
-    twin = one.iloc[2:].assign(id="B")
-    other = profiles("C", 10)
-    found = find_identical_meters(pd.concat([one, twin, other]))
-    assert found.to_numpy().tolist() == [["A", "B", 8, 8, "2024-01-03", "2024-01-10"]]
-
-
-def test_meters_that_are_both_idle_are_no_twins():
-    idle = np.zeros((10, 24))
-    found = find_identical_meters(pd.concat([profiles("A", 10, values=idle), profiles("B", 10, values=idle)]))
-    assert found.empty
-
-
-def test_a_few_equal_days_are_no_twins():
-    one = profiles("A", 10)
-    other = profiles("B", 10)
-    other.iloc[:6, 2:] = one.iloc[:6, 2:]
-    assert find_identical_meters(pd.concat([one, other])).empty
 
 
 def test_the_matrix_is_computed_when_missing_or_stale_and_kept_when_current(tmp_path):

@@ -92,7 +92,7 @@ def test_a_run_that_ends_badly_says_so_and_why_without_secrets(error, status):
 
 def test_a_parameter_with_a_password_is_refused_and_not_logged():
     with (
-        pytest.raises(ParameterError, match="a URI with a password is refused"),
+        pytest.raises(ParameterError, match="a URI with a password or token is refused"),
         tracking.run("etl_sql", {"sql_folder": "mongodb://u:s3cret@h/x"}),
     ):
         pass

@@ -20,6 +20,8 @@ from loadprofiles.sources.common import (
 )
 from loadprofiles.vee import RawMeter
 
+SUBFOLDER = "csv"
+
 REGISTERS = {
     "Active_Energy_+_Total_ini": "import_start",
     "Active_Energy_+_Total_end": "import_end",
@@ -36,7 +38,8 @@ _LAYOUT = Layout(("id", "timestamp"), tuple(REGISTERS), optional=_NAMES.__contai
 
 def find_files(folder: Path) -> list[Path]:
     """One CSV a meter, in the dump's sub-folder `csv`."""
-    return files_in(folder / "csv", "*.csv", "expected one <meter>.csv a meter")
+    hint = f"expected one {SUBFOLDER}/<meter>.csv a meter, or dumps in .bson, .jsonl or .json"
+    return files_in(folder / SUBFOLDER, "*.csv", hint)
 
 
 def jobs(folder: Path) -> list[Job]:

@@ -43,7 +43,6 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponent
 from tqdm import tqdm
 
 from loadprofiles.errors import InputError, LoadProfilesError, ParameterError, has_password, mask_secrets
-from loadprofiles.step import is_artifact_uri
 from loadprofiles.tables import atomic_path, first_line
 
 CACHE_VARIABLE: Final = "LOADPROFILES_CACHE"
@@ -94,16 +93,6 @@ _NO_INDEX: Final = (
 )
 
 _log = logging.getLogger(__name__)
-
-
-def is_remote(text: str) -> bool:
-    r"""Whether `text` is a URL for `fetch` rather than a path or an artifact of MLflow.
-
-    Everything that begins with `scheme://` is one, `file://` and schemes that nobody knows included (`fetch` takes
-    the former as a path and says what is wrong with the latter), and URLs of databases too: a parameter that may
-    be one looks for that first. A drive of Windows (`C:\`, `C://`), `runs:/` and `mlflow-artifacts:/` are none.
-    """
-    return _SCHEME.match(text) is not None and not is_artifact_uri(text)
 
 
 def fetch(url: str, *, cache: Path | None = None, progress: bool = True) -> Path:

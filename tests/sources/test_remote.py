@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from loadprofiles.errors import InputError, ParameterError
 from loadprofiles.sources import customers, remote
-from loadprofiles.sources.remote import fetch, is_remote
+from loadprofiles.sources.remote import fetch
+from loadprofiles.step import is_remote
 from tests.sources.web import ALWAYS, serve
 
 ROOT = Path(__file__).parents[2]
