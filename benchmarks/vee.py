@@ -83,6 +83,8 @@ OTHER_BAR_PERCENT = 95.0
 
 _APART = pd.Timedelta(days=2, hours=12)  # a fault may move by some hours to a row that can have it
 _AROUND = pd.Timedelta(hours=3)  # between a fault and the gaps and duplicates that are noise
+_STANDBY_EVERY = 3
+_STANDBY_SHARE = 0.4
 _LONGEST_REST_HOURS = 2  # a register that rests longer by itself cannot be told from a stuck one
 
 # kind: least and most hours it lasts; others take one interval
@@ -131,7 +133,7 @@ def _plain_meter(number: int, seed: int, rng: np.random.Generator, source: str, 
         scale=float(rng.uniform(0.3, 5)),
         seed=seed,
     )
-    # no real load stands at one value for hours: that is what the check for flat lines goes by
+    # a load that is not at rest does not stand at one value for hours: that is what the check for flat lines goes by
     energy = meter.truth.energy_kwh
     noise = rng.normal(0, 0.002 + 0.03 * energy.abs())
     noisy = np.sign(energy) * np.maximum((energy.abs() + noise).round(3), 0.001)
@@ -218,10 +220,19 @@ def _with_noise(meter: Meter, rng: np.random.Generator, repeats: tuple[str, ...]
     return meter
 
 
+def _with_standby(meter: Meter) -> Meter:
+    """The meter with a constant load at rest, at which it stands for hours on end as real ones do."""
+    energy = meter.truth.energy_kwh
+    standby = max(round(float(energy.quantile(_STANDBY_SHARE)), 3), 0.011)
+    return replace(meter, truth=replace(meter.truth, energy_kwh=energy.clip(lower=standby)))
+
+
 def interval_meter(number: int, seed: int) -> Meter:
     """A meter of the SQL historian with faults that the interval checks must find, and gaps."""
     rng = np.random.default_rng([seed, number, 1])
     meter = _plain_meter(number, seed, rng, "sql", int(rng.choice([15, 60])))
+    if number % _STANDBY_EVERY == 0 and not meter.exports:
+        meter = _with_standby(meter)
     if meter.exports and rng.random() < 0.4:
         return add_fault(meter, "production_at_night", meter.index[0])
     # contracted power far above the load, so that it cannot tell a spike

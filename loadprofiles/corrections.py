@@ -156,10 +156,15 @@ def _moment(text: str | None, timezone: str) -> pd.Timestamp | None:
 
 def corrections_table(found: Iterable[tuple[str, Correction]]) -> pd.DataFrame:
     """Corrections with their meters as a table that `read_corrections` reads; stamps in UTC."""
-    rows = [
-        (meter, c.rule, _text(c.from_utc), _text(c.to_utc), c.factor, c.reason) for meter, c in found
-    ]  # fmt: skip
+    rows = [(meter, c.rule, *_span(c), c.factor, c.reason) for meter, c in found]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"factor": float})
+
+
+def _span(correction: Correction) -> tuple[str | None, str | None]:
+    if correction.daily_minutes is not None:
+        first, last = (f"{minute // 60:02d}:{minute % 60:02d}" for minute in correction.daily_minutes)
+        return first, last
+    return _text(correction.from_utc), _text(correction.to_utc)
 
 
 def _text(moment: pd.Timestamp | None) -> str | None:

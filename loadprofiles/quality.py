@@ -21,8 +21,10 @@ _PEAKS = 3
 
 _EQUAL_KWH = 2e-6
 _FINE = 10
+_LONGER = 2
 
 _COMPARED_DAYS = 28
+_BESIDE_DAYS = 7
 _LEAST_DAYS = 5
 _LEAST_COUNTS = 4
 
@@ -150,19 +152,32 @@ def peaks_of_days(energy_kwh: Floats, day: Ints) -> tuple[Floats, Floats]:
     return np.where(known, first, np.nan), np.where(known, third, np.nan)
 
 
-def flag_flat_line(energy_kwh: Floats, least_steps: int) -> Flags:
-    """At least `least_steps` equal energies in a row, not 0, of a meter whose energies are finer than that.
+def flag_flat_line(energy_kwh: Floats, least_steps: int, steps_a_day: int) -> Flags:
+    """At least `least_steps` equal energies in a row, not 0, where the meter does not repeat itself by nature.
 
-    A coarse counter repeats small values by nature: a run counts only where its value is at least `_FINE` times the
-    resolution of the series.
+    A coarse counter repeats small values: a run counts only where its value is at least `_FINE` times the resolution
+    of the series. A load at rest repeats its standby: a run counts only where it is at least `_LONGER` times as long
+    as any other run of its value that lies a day or more away. What a dead transmitter repeats is the value of a
+    moment, which a load that is not at rest hardly ever has twice.
+
+    Args:
+        energy_kwh: Energies, NaN where unknown, shape (n,).
+        least_steps: Shorter runs are not looked at.
+        steps_a_day: Intervals of 24 hours.
     """
     rounded = np.round(energy_kwh, 6)
-    same = np.r_[False, np.abs(np.diff(rounded)) <= _EQUAL_KWH]
     flags = np.zeros(len(energy_kwh), dtype=np.bool_)
-    long = runs(same, least_steps - 1)
-    resolution = _resolution(rounded) if long else 0.0
-    for start, end in long:
-        if abs(rounded[start]) >= _FINE * resolution:
+    edges = _edges(np.r_[False, np.abs(np.diff(rounded)) <= _EQUAL_KWH])
+    length = edges[:, 1] - edges[:, 0] + 1
+    if length.max(initial=0) < least_steps:
+        return flags
+    value = rounded[edges[:, 0]]
+    least = max(_EQUAL_KWH, _FINE * _resolution(rounded))
+    candidate = (length >= least_steps) & (np.abs(value) >= least)
+    for start, end in edges[candidate].tolist():
+        away = (edges[:, 1] <= start - steps_a_day) | (edges[:, 0] >= end + steps_a_day)
+        others = length[away & (np.abs(value - rounded[start]) <= _EQUAL_KWH)]
+        if end - start + 1 >= _LONGER * others.max(initial=0):
             flags[start - 1 : end] = True
     return flags
 
@@ -173,6 +188,14 @@ def _resolution(energy_kwh: Floats) -> float:
     steps = np.diff(values)
     steps = steps[steps > _EQUAL_KWH]
     return float(steps.min()) if len(steps) else 0.0
+
+
+def flag_long_negative(energy_kwh: Floats, least_steps: int) -> Flags:
+    """Runs of at least `least_steps` intervals with more export than import."""
+    flags = np.zeros(len(energy_kwh), dtype=np.bool_)
+    for start, end in runs(energy_kwh < 0, least_steps):
+        flags[start:end] = True
+    return flags
 
 
 def flag_unusual_zeros(energy_kwh: Floats, least_steps: int, steps_a_day: int) -> Flags:
@@ -196,6 +219,39 @@ def flag_unusual_zeros(energy_kwh: Floats, least_steps: int, steps_a_day: int) -
         others = shifts[(start + shifts >= 0) & (end + shifts <= len(zero))]
         others = others[(np.abs(others) >= end - start) & (known[end + others] - known[start + others] == end - start)]
         counts = counted[end + others] - counted[start + others]
+        if len(counts) >= _LEAST_DAYS and counts.min() >= _LEAST_COUNTS:
+            flags[start:end] = True
+    return flags
+
+
+def flag_long_zeros(energy_kwh: Floats, steps_a_day: int) -> Flags:
+    """Zeros for a day or longer between days on each of which the meter used something.
+
+    A run is held against the week before and the week after it, in which a load that rests at weekends shows it;
+    days of another run of a week or longer say nothing of such habits. Unlike in `flag_unusual_zeros` a run may be
+    of any length: a meter that died months ago.
+
+    Args:
+        energy_kwh: Energies, NaN where unknown, shape (n,).
+        steps_a_day: Intervals of 24 hours.
+    """
+    flags = np.zeros(len(energy_kwh), dtype=np.bool_)
+    zero = energy_kwh == 0
+    long = runs(zero, steps_a_day)
+    if not long:
+        return flags
+    tells = ~np.isnan(energy_kwh)
+    counted = np.cumsum(np.r_[0, ~zero & tells])
+    for start, end in long:
+        if end - start >= _BESIDE_DAYS * steps_a_day:
+            tells[start:end] = False
+    known = np.cumsum(np.r_[0, tells])
+    beside = steps_a_day * np.arange(_BESIDE_DAYS)
+    for start, end in long:
+        days = np.r_[start - steps_a_day - beside, end + beside]
+        days = days[(days >= 0) & (days + steps_a_day <= len(zero))]
+        days = days[known[days + steps_a_day] - known[days] == steps_a_day]
+        counts = counted[days + steps_a_day] - counted[days]
         if len(counts) >= _LEAST_DAYS and counts.min() >= _LEAST_COUNTS:
             flags[start:end] = True
     return flags

@@ -63,15 +63,15 @@ def _left_out(meter: Meter, rows: pd.DataFrame, stamps: pd.DatetimeIndex) -> tup
 
 
 def _leave_out(series: Series, positions: Ints, excluded: Flags, excursion: Flags) -> None:
-    for kind, rows, evidence in (
-        ("excluded", excluded, "corrections.csv excludes it"),
-        ("register_excursion", excursion, "the register left its course and came back"),
-    ):
-        flags = np.zeros(len(series.grid), dtype=np.bool_)
-        flags[positions[rows]] = True
-        series.reject(flags, r.REJECTED_REGISTER)
-        series.note(kind, flags, evidence)
-        series.correct(EXCLUDE, flags, kind)
+    left_out, strayed = np.zeros((2, len(series.grid)), dtype=np.bool_)
+    left_out[positions[excluded]] = True
+    strayed[positions[excursion]] = True
+    series.reject(left_out | strayed, r.REJECTED_REGISTER)
+    for given in series.meter.given:
+        if given.rule == EXCLUDE:
+            series.note("excluded", left_out & given.covers(series.grid), f"corrections.csv: {given.reason}")
+    series.note("register_excursion", strayed, "the register left its course and came back")
+    series.correct(EXCLUDE, strayed, "register_excursion")
 
 
 def _raw_difference(rows: pd.DataFrame) -> Floats:
@@ -91,10 +91,16 @@ class _Counted:
         self.raw = Registers(**_registers(rows), steps=self.steps, unit=np.ones(len(rows)))
         self.given_scale = any(correction.rule == SCALE for correction in meter.given)
         given = _given_scale(meter, self.stamps)
-        self.faults = _overruled(meter, self.stamps, registers.find_faults(self.raw.times(given)))
-        scale = given if self.given_scale else registers.multipliers(self._of(registers.SCALE_CHANGE), len(rows))
-        self.unit, self.level_certain = (1.0, True) if self.given_scale else self._kwh_per_unit(scale)
-        self.kwh_per_unit = scale * self.unit
+        stated = _stated(meter, self.stamps)
+        self.stated_rows = set(stated)
+        self.faults = _overruled(meter, self.stamps, registers.find_faults(self.raw.times(given)), stated)
+        if self.given_scale:
+            self.unit, self.level_certain = float(given[-1]) if len(given) else 1.0, True
+            self.kwh_per_unit = given
+        else:
+            scale = registers.multipliers(self._of(registers.SCALE_CHANGE), len(rows))
+            self.unit, self.level_certain = self._kwh_per_unit(scale)
+            self.kwh_per_unit = scale * self.unit
         imported, exported = self._energies()
         self.net = registers.Energies(*(plus - minus for plus, minus in zip(imported, exported, strict=True)))
         self.activity = imported.energy + exported.energy
@@ -139,8 +145,8 @@ class _Counted:
         known = ~np.isnan(self.net.energy)
         restarted = self._any(registers.RESET, registers.EXCHANGE, registers.ROLLOVER)
         broken = self._any(registers.DECREASE) | (restarted & ~known)
-        scale = self.kwh_per_unit / self.unit
-        rescaled = (scale != 1) | (np.r_[1.0, scale[:-1]] != 1)
+        scaled = ~np.isclose(self.kwh_per_unit, self.unit, atol=0)
+        rescaled = scaled | np.r_[False, scaled[:-1]]
         codes = np.select(
             [broken, ~known, restarted, rescaled],
             [CODES[name] for name in (r.REJECTED_REGISTER, r.MISSING, r.EDITED_RESET, r.EDITED_SCALE)],
@@ -166,6 +172,8 @@ class _Counted:
             evidence, readings = f"{evidence}; not applied, corrections.csv has the scale of this meter", 0
         finding = self.meter.finding(fault.kind, (stamp, stamp, readings), evidence, fault.confidence)
         series.findings.append(replace(finding, factor=fault.factor))
+        if fault.row in self.stated_rows:
+            return
         if fault.kind == registers.ROLLOVER:
             series.corrections.append(Correction(ROLLOVER, stamp, stamp, fault.factor, evidence))
         elif fault.kind != registers.SCALE_CHANGE:
@@ -177,8 +185,11 @@ class _Counted:
         limits = self.meter.limits
         if self.given_scale:
             series.findings.append(self.meter.finding("corrected", whole, "corrections.csv gives the scale"))
-        elif not self.level_certain:
-            evidence = "contracted power is not known and more than one unit possible: only the shape is certain"
+            return
+        if not self.level_certain:
+            known = f"more than one unit suits the {limits.import_kw:g} kW contracted"
+            unknown = "contracted power is not known and more than one unit possible"
+            evidence = f"{known if limits.known else unknown}: only the shape is certain"
             series.findings.append(self.meter.finding("level_uncertain", whole, evidence, 0.5))
         if self.unit != 1:
             evidence = f"in kWh the load would not suit the {limits.import_kw:g} kW that are possible"
@@ -233,25 +244,31 @@ def _given_scale(meter: Meter, stamps: pd.DatetimeIndex) -> Floats:
     return factor
 
 
-def _overruled(meter: Meter, stamps: pd.DatetimeIndex, found: list[RegisterFault]) -> list[RegisterFault]:
+def _stated(meter: Meter, stamps: pd.DatetimeIndex) -> dict[int, Correction]:
+    """The restarts and rollovers that a person states, by the row at which they take effect."""
+    stated = {}
+    for correction in meter.given:
+        if correction.rule in (RESTART, ROLLOVER) and correction.from_utc is not None:
+            row = int(stamps.searchsorted(correction.from_utc))
+            if 0 < row < len(stamps):
+                stated[row] = correction
+    return stated
+
+
+def _overruled(
+    meter: Meter, stamps: pd.DatetimeIndex, found: list[RegisterFault], stated: dict[int, Correction]
+) -> list[RegisterFault]:
     """The faults found, less those that a person denies, and those that a person states."""
     denied = covered(meter.given, MEASURED, stamps)
     faults = {fault.row: fault for fault in found if not denied[fault.row]}
-    for correction in meter.given:
-        if correction.rule not in (RESTART, ROLLOVER) or correction.from_utc is None:
-            continue
-        row = int(np.searchsorted(stamps.asi8, correction.from_utc.as_unit("us").value, side="left"))
-        if 0 < row < len(stamps):
-            kind = registers.ROLLOVER if correction.rule == ROLLOVER else registers.EXCHANGE
-            evidence = f"corrections.csv: {correction.reason}"
-            register = found_register(faults.get(row))
-            faults[row] = RegisterFault(row, kind, correction.factor, evidence, 1.0, register)
+    for row, correction in stated.items():
+        rolled = correction.rule == ROLLOVER
+        kind = registers.ROLLOVER if rolled else registers.EXCHANGE
+        # where nothing is found to tell: another meter is so with both registers
+        register = faults[row].register if row in faults else "import" if rolled else "both"
+        evidence = f"corrections.csv: {correction.reason}"
+        faults[row] = RegisterFault(row, kind, correction.factor, evidence, 1.0, register)
     return [faults[row] for row in sorted(faults)]
-
-
-def found_register(fault: RegisterFault | None) -> str:
-    """The register that a fault concerns; of one that only a person states, the import register."""
-    return fault.register if fault else "import"
 
 
 def _reject_stuck(series: Series, counted: _Counted) -> None:
@@ -278,6 +295,7 @@ def _count_after(series: Series, counted: _Counted, stuck: Flags) -> None:
     after = after[~np.isnan(series.energy_kwh[after]) & (np.abs(own[after] - series.energy_kwh[after]) > _SLACK_KWH)]
     series.energy_kwh[after] = own[after]
     series.quality[after] = CODES[r.EDITED_RESET]
+    series.note("register_stuck", np.isin(np.arange(len(own)), after), "after it only the row's own count is energy")
 
 
 def _flag_caught_up(activity: Floats, least: int) -> Flags:

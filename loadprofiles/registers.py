@@ -278,7 +278,10 @@ class _Growth:
 def _resolution(register: Floats) -> float:
     for resolution in (1.0, 0.1, 0.01, 0.001, 0.0001):
         counted = register / resolution
-        if len(counted) and np.abs(counted - np.round(counted)).max() < 1e-4:
+        whole = np.round(counted)
+        # what is much less than a unit is no count of 0
+        seen = (whole > 0) | (register == 0)
+        if len(counted) and seen.all() and np.abs(counted - whole).max() < 1e-4:
             return resolution
     return 0.0
 

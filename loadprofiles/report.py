@@ -7,6 +7,7 @@ the account of the ETL; `findings.csv` stays the full list, and the page says wh
 
 import base64
 import hashlib
+import heapq
 import math
 import re
 from collections import Counter
@@ -79,47 +80,61 @@ class Kind:
 
 KINDS: Final = {
     "scale_change": Kind("change of scale", EDITED, 9, True,
-        "The register jumped by the factor; all before was brought to the scale after it."),
+        "The registers' unit or scale changed by the factor; what lies before and after it was brought to one scale."),
     "exchange": Kind("exchange of the meter", EDITED, 8, True,
-        "A new meter began to count; no difference is taken across it."),
+        "Another meter began to count; its own start tells that interval's energy, without one it is rejected."),
     "register_unit": Kind("unit of the register", EDITED, 8, False,
-        "In the unit first assumed the load is not possible; all values were multiplied by the factor."),
+        "In kWh the load would not suit the power that is possible; all readings were multiplied by the factor."),
     "level_uncertain": Kind("level uncertain", FLAGGED, 8, False,
-        "The shape is right, the level may be off by a constant factor; nothing was changed."),
+        "More than one unit is possible and the likeliest was taken: the shape is right, the level may be off by a "
+        "constant factor."),
     "identical_series": Kind("identical series", FLAGGED, 8, False,
-        "Another meter has the same readings: one of the two was probably delivered twice."),
+        "Another meter has the same days: one of the two was probably delivered twice."),
     "register_decrease": Kind("falling register", REJECTED, 8, True,
-        "A register that can only grow fell, and neither reset nor rollover explains it."),
+        "A register that can only grow fell, and nothing else explains it; the reading is rejected."),
     "rollover": Kind("rollover", EDITED, 7, True,
         "The register passed its highest number and went on from zero; the difference is taken across it."),
     "reset": Kind("reset", EDITED, 7, True,
-        "The register fell back; its own start tells the interval's energy, without one the reading is rejected."),
+        "The register began again near zero; its own start tells that interval's energy, without one it is rejected."),
     "register_stuck": Kind("stuck register", REJECTED, 7, True,
-        "The register stood still for long and then made up for it."),
+        "The registers stood still at hours at which they never do, or until they counted all at once; rejected."),
     "unreadable_file": Kind("unreadable file", DROPPED, 7, False,
         "The file could not be read; the meter has no readings from it."),
     "no_regular_interval": Kind("no regular interval", DROPPED, 7, False,
-        "Too few usable rows to tell the interval; the meter has no readings."),
+        "Fewer than two usable rows, or no interval that divides a day; the meter has no readings."),
+    "interval": Kind("another interval", DROPPED, 7, False,
+        "The stamps show no regular interval, or another one than the layout says; the meter's rows are dropped."),
     "excluded": Kind("excluded", REJECTED, 6, False,
         "The list of corrections takes these readings out."),
     "corrected": Kind("corrected by hand", EDITED, 6, True,
-        "The list of corrections changes these readings."),
+        "The list of corrections gives the scale of these readings; they were multiplied by it."),
     "register_excursion": Kind("register excursion", REJECTED, 6, True,
         "The register left its course and came back; the values between are rejected."),
-    "negative_without_production": Kind("export without production", FLAGGED, 6, True,
-        "More export than import at a meter that has no production."),
+    "negative_without_production": Kind("export without production", REJECTED, 6, True,
+        "Negative energy at a meter that has no production; rejected, and estimated where it is few readings in a "
+        "row."),
     "production_at_night": Kind("production at night", FLAGGED, 6, True,
-        "Export while the sun is down: import and export may be exchanged, or the clock is wrong."),
+        "Export around midnight and next to none around noon: the clock or the time zone is wrong; nothing was "
+        "changed."),
+    "correction_unused": Kind("correction without effect", FLAGGED, 6, False,
+        "The list of corrections has a rule for registers, and the source has energies of intervals."),
+    "negative_energy": Kind("negative energy", FLAGGED, 6, True,
+        "More export than import for longer than any day is light: the directions may be exchanged."),
+    "accumulated": Kind("accumulated energy", ESTIMATED, 5, True,
+        "A reading after a gap that holds the gap's energy too; spread over it where the gap is short, else left out."),
     "outlier_high": Kind("above contracted power", REJECTED, 5, True,
-        "More energy than contracted power allows; rejected, and estimated where it is few readings in a row."),
+        "More energy than contracted power, or 200 kW where it is unknown, allows; rejected, and estimated where it "
+        "is few readings in a row."),
     "outlier_low": Kind("below possible export", REJECTED, 5, True,
-        "More export than the production allows; rejected, and estimated where it is few readings in a row."),
+        "More export than the production, or 200 kW where it is unknown, allows; rejected, and estimated where it is "
+        "few readings in a row."),
     "spike": Kind("spike", FLAGGED, 5, True,
-        "A single reading far from its neighbours and from what is usual at that hour."),
+        "One reading far above the other peaks of its day and of the weeks around it; nothing was changed."),
     "flat_line": Kind("flat line", FLAGGED, 4, True,
-        "The same value for longer than a load stays constant."),
+        "The same energy in each interval for hours, as this meter does not repeat it at other times; nothing was "
+        "changed."),
     "zeros": Kind("long zeros", FLAGGED, 4, True,
-        "No energy at all for long: not used, or not measured."),
+        "No energy for hours at which the meter always uses something, or for days on end; nothing was changed."),
     "conflicting_duplicate": Kind("conflicting duplicate", DROPPED, 3, False,
         "Rows of one stamp with different values; the last in the file counts."),
     "implausible_year": Kind("implausible year", DROPPED, 2, False,
@@ -127,15 +142,33 @@ KINDS: Final = {
     "off_grid": Kind("off the grid", DROPPED, 2, False,
         "Stamps beside the regular interval; the rows are dropped."),
     "unreadable": Kind("unreadable", DROPPED, 2, False,
-        "Rows that are no readings; dropped."),
+        "Rows without a stamp or a number that is needed; dropped."),
+    "ragged": Kind("ragged", DROPPED, 2, False,
+        "Lines that are no row: too few or too many cells, or a quotation mark alone; dropped."),
+    "broken": Kind("broken document", DROPPED, 2, False,
+        "What stands in a dump and is no document; dropped, and told at the dump's first meter."),
+    "without_id": Kind("document without an id", DROPPED, 2, False,
+        "Documents that name no meter; dropped, and told at the dump's first meter."),
+    "no_meter_id": Kind("row without a meter", DROPPED, 2, False,
+        "Rows that name no meter; dropped, and told at one of the source's meters."),
+    "other_meter": Kind("another meter's row", DROPPED, 2, False,
+        "Rows of another meter in this meter's file; dropped."),
+    "unpaired": Kind("import or export alone", DROPPED, 2, False,
+        "Stamps with import or export alone at a meter that has both: their net energy is not known; dropped."),
     "out_of_order": Kind("out of order", FLAGGED, 1, False,
         "Rows that were not in the order of time; sorted."),
     "duplicate": Kind("duplicate", DROPPED, 1, False,
         "Rows that a later one repeats; dropped."),
+    "other_tag": Kind("another tag's row", DROPPED, 1, False,
+        "Rows of tags that are not the meter's energy; dropped."),
+    "other_quantity": Kind("another quantity", DROPPED, 1, False,
+        "Documents of other quantities than net active energy; dropped."),
     "gap_left": Kind("gap left", LEFT, 1, False,
         "Missing readings that are too many in a row to estimate."),
+    "zero_filled": Kind("zero by hand", ESTIMATED, 1, False,
+        "The list of corrections says that nothing flows then; what was missing is 0."),
     "gap_filled": Kind("gap filled", ESTIMATED, 0, False,
-        "Missing readings, few in a row, estimated from the register or the neighbours."),
+        "Missing readings estimated from the register, from their neighbours or, where asked for, from like days."),
 }  # fmt: skip
 """Every kind the project knows; `kind_of` makes do with others."""
 
@@ -331,6 +364,13 @@ def fault_plots(clean: CleanMeter, most: int = 6) -> list[FaultPlot]:
 def _gravity(kind: str, confidence: float, readings: int, moment: pd.Timestamp) -> tuple[float, ...]:
     """A key that sorts the gravest first: by kind, then what is least sure, then what concerns most."""
     return (-kind_of(kind).gravity, confidence, -readings, moment.timestamp())
+
+
+def gravest(plots: Iterable[FaultPlot], most: int) -> list[FaultPlot]:
+    """The plots of the gravest findings, at most so many, the gravest first; their order before does not matter."""
+    return heapq.nsmallest(
+        most, plots, key=lambda p: (*_gravity(p.kind, p.confidence, p.readings, p.from_utc), p.meter_id)
+    )
 
 
 def _window(finding: Finding, step: pd.Timedelta) -> tuple[pd.Timestamp, pd.Timestamp]:
@@ -778,9 +818,7 @@ class _Page:
         listed = self._table[self._table["findings"] > 0]
         self._anchors = {name: f"m{i}" for i, name in enumerate(listed["meter_id"].head(SECTIONS_SHOWN), start=1)}
         self._plots = plots
-        mine = [plot for plot in plots if plot.meter_id in self._anchors]
-        mine.sort(key=lambda p: (*_gravity(p.kind, p.confidence, p.readings, p.from_utc), p.meter_id))
-        self._drawn = mine[:PLOTS_DRAWN]
+        self._drawn = gravest([plot for plot in plots if plot.meter_id in self._anchors], PLOTS_DRAWN)
 
     def context(self) -> dict[str, Any]:
         """The variables of the template."""

@@ -66,7 +66,8 @@ class Finding:
 class CleanMeter:
     """Readings of one meter on its regular grid, with all that was found on the way.
 
-    `corrections` are the corrections in effect, in the form in which a person can edit them and give them back.
+    `corrections` are those given and those found beside them, in the form in which a person can edit them and give
+    them back.
     """
 
     meter_id: str

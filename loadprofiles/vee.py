@@ -13,7 +13,7 @@ import pandas as pd
 from loadprofiles import quality as q
 from loadprofiles import readings as r
 from loadprofiles.checks import tell_suspicions
-from loadprofiles.corrections import EXCLUDE, REJECT, SCALE, ZERO, Correction
+from loadprofiles.corrections import EXCLUDE, REJECT, RESTART, ROLLOVER, SCALE, ZERO, Correction
 from loadprofiles.estimation import fillable_gaps, interpolate, like_day_averages
 from loadprofiles.meters import Limits
 from loadprofiles.register_series import series_of_registers
@@ -24,7 +24,6 @@ from loadprofiles.series import (
     Meter,
     RawMeter,
     Series,
-    covered,
     on_grid,
     others_on_grid,
     regular_grid,
@@ -63,12 +62,13 @@ def clean_meter(
     step = q.infer_step_minutes(rows["timestamp_utc"]) if len(rows) >= MIN_ROWS else None
     if step is None:
         findings.append(_whole(raw, rows, "no_regular_interval", f"{len(rows)} usable rows"))
-        return CleanMeter(raw.meter_id, None, empty_readings(), findings, raw.rows_read, dropped)
+        return CleanMeter(raw.meter_id, None, empty_readings(), findings, raw.rows_read, dropped, list(corrections))
     rows, off_grid = _drop(raw, rows, q.flag_off_grid(rows["timestamp_utc"], step), "off_grid")
     dropped.update({f.kind: f.readings for f in off_grid})
     meter = Meter(raw.meter_id, step, limits, timezone, corrections)
     series = series_of_registers(meter, rows) if "import_end" in rows else _series_of_intervals(meter, rows)
     _reject_given(series)
+    _spread_accumulated(series)
     _reject_outliers(series)
     tell_suspicions(series)
     _fill_zeros(series)
@@ -80,7 +80,7 @@ def clean_meter(
         [*findings, *off_grid, *series.findings],
         raw.rows_read,
         dropped,
-        series.corrections,
+        [*corrections, *series.corrections],
     )
 
 
@@ -144,17 +144,35 @@ def _series_of_intervals(meter: Meter, rows: pd.DataFrame) -> Series:
             series.energy_kwh[scaled] *= given.factor
             series.quality[scaled] = CODES[r.EDITED_SCALE]
             series.note("corrected", scaled, f"corrections.csv: times {given.factor:g}, {given.reason}")
-            series.corrections.append(given)
+        if given.rule in (RESTART, ROLLOVER) and given.from_utc is not None:
+            span = (given.from_utc, given.from_utc, 0)
+            evidence = f"corrections.csv: {given.rule}, which energies of intervals do not have; not applied"
+            series.findings.append(meter.finding("correction_unused", span, evidence))
     return series
 
 
 def _reject_given(series: Series) -> None:
     """Reject the readings that a person says are wrong."""
-    flags = series.given(REJECT) | covered(series.meter.given, EXCLUDE, series.grid)
-    flags &= ~np.isnan(series.energy_kwh)
-    series.reject(flags, r.REJECTED_OUTLIER)
-    series.note("excluded", flags, "corrections.csv rejects it")
-    series.correct(REJECT, flags, "excluded")
+    for given in series.meter.given:
+        if given.rule in (REJECT, EXCLUDE):
+            flags = given.covers(series.grid) & ~np.isnan(series.energy_kwh)
+            series.reject(flags, r.REJECTED_OUTLIER)
+            series.note("excluded", flags, f"corrections.csv: {given.reason}")
+
+
+def _spread_accumulated(series: Series) -> None:
+    """A reading that holds more than its own interval allows, but not more than the missed ones before it and it.
+
+    Its energy is theirs too: it is spread over them where the gap is estimated, and not known where it is not.
+    """
+    limit_kw, step = series.meter.limits.import_kw, series.meter.step
+    above, more = (q.flag_above_limit(series.energy_kwh, limit_kw, step, n) for n in (0, series.missed))
+    flags = series.keep_measured(above & ~more)
+    for end in np.flatnonzero(flags).tolist():
+        missed = int(series.missed[end])
+        series.gap_energy_kwh[end - missed : end + 1] = series.energy_kwh[end] / (missed + 1)
+    series.reject(flags, r.MISSING)
+    series.note("accumulated", flags, "more than its interval allows: it holds that of the missed ones before it too")
 
 
 def _reject_outliers(series: Series) -> None:
@@ -179,7 +197,6 @@ def _fill_zeros(series: Series) -> None:
     series.energy_kwh[flags] = 0.0
     series.quality[flags] = CODES[r.ESTIMATED_NIGHT_ZERO]
     series.note("zero_filled", flags, "corrections.csv says that nothing flows then")
-    series.corrections += [given for given in series.meter.given if given.rule == ZERO]
 
 
 def _estimate(series: Series, *, like_days: bool) -> None:
@@ -190,12 +207,13 @@ def _estimate(series: Series, *, like_days: bool) -> None:
     implausible = q.flag_above_limit(by_register, meter.limits.import_kw, meter.step, 0)
     implausible |= q.flag_above_limit(-by_register, meter.limits.export_kw, meter.step, 0)
     fill &= ~implausible
+    spread = fill & ~np.isnan(by_register)
     if fill.any():
         series.energy_kwh = interpolate(series.energy_kwh, fill)
-        spread = fill & ~np.isnan(by_register)
         series.energy_kwh[spread] = by_register[spread]
     series.quality[fill] = CODES[r.ESTIMATED_INTERPOLATED]
-    series.note("gap_filled", fill, "estimated")
+    series.note("gap_filled", spread, "what the register counted meanwhile, spread evenly")
+    series.note("gap_filled", fill & ~spread, "on the line between its neighbours")
     if like_days:
         _estimate_by_like_days(series)
     series.note("gap_left", np.isnan(series.energy_kwh), "too long to estimate")

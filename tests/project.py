@@ -40,10 +40,13 @@ class Project:
             start_new_session=True,
         )
 
-    def mlflow_run(self, *parameters: str, entry_point: str = "main") -> subprocess.CompletedProcess[str]:
+    def mlflow_run(
+        self, *parameters: str, entry_point: str = "main", environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """`mlflow run . -e entry_point --env-manager=local -P …`."""
         given = [text for parameter in parameters for text in ("-P", parameter)]
-        return self.run("mlflow", "run", ".", "-e", entry_point, "--env-manager=local", *given)
+        command = ("mlflow", "run", ".", "-e", entry_point, "--env-manager=local", *given)
+        return self.run(*command, environment=environment)
 
     @property
     def client(self) -> MlflowClient:

@@ -163,6 +163,38 @@ def test_a_restart_that_a_person_states_needs_no_evidence(tmp_path):
     assert "exchange" in {f.kind for f in cleaned.findings}
 
 
+def test_a_stated_restart_is_given_back_once_and_as_it_was_stated(tmp_path):
+    end = counter()
+    end[200:] -= end[200] - 0.25
+    raw = register_meter(end, own_start={200: 0.0})
+    _, found = clean(raw)
+    (restart,) = [c for c in found.corrections if c.rule == "restart"]
+    _, again = clean(raw, (restart,))
+    assert [c for c in again.corrections if c.rule == "restart"] == [restart]
+
+
+def test_rules_of_registers_have_no_effect_on_energies_of_intervals_and_this_is_told(tmp_path):
+    given = corrections(tmp_path, "m,restart,2024-01-01T02:00Z,,,new meter")["m"]
+    table, cleaned = clean(interval_meter(np.full(48, 1.0)), given)
+    assert table["energy_kwh"].tolist() == [1.0] * 48
+    assert [f.kind for f in cleaned.findings if f.kind.startswith("corr")] == ["correction_unused"]
+    assert cleaned.corrections == list(given)
+
+
+def test_what_a_person_gave_comes_back_with_its_reason_and_its_times_of_day(tmp_path):
+    given = corrections(
+        tmp_path, "m,zero,18:00,08:00,,off by night", "m,exclude,2024-01-01T05:00Z,2024-01-01T07:00Z,,the fuse"
+    )["m"]
+    _, cleaned = clean(interval_meter(np.full(48, 1.0)), given)
+    table = corrections_table(("m", c) for c in cleaned.corrections)
+    assert table[["rule", "from", "to", "reason"]].to_numpy().tolist() == [
+        ["zero", "18:00", "08:00", "off by night"],
+        ["exclude", "2024-01-01T05:00:00Z", "2024-01-01T07:00:00Z", "the fuse"],
+    ]
+    (excluded,) = [f for f in cleaned.findings if f.kind == "excluded"]
+    assert (excluded.readings, excluded.evidence) == (8, "corrections.csv: the fuse")
+
+
 def faulty_meters():
     scaled = counter()
     scaled[120:] *= 1000

@@ -8,8 +8,10 @@ import signal
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from tests.project import ROOT, Project, copy_project, processes_of, wait_for
+from tests.sources.web import serve
 
 SHARED = ROOT.parent / "shared" / "data"
 STEPS = {
@@ -156,6 +158,48 @@ class TestOnTheSamples:
         command = error.partition("compute it again with: ")[2]
         assert project.run(*shlex.split(command), "--env-manager=local").returncode == 0
         assert project.mlflow_run(*other, entry_point="clustering").returncode == 0
+
+
+def test_a_live_historian_is_read_with_the_columns_meters_and_days_asked_for(project, tmp_path):
+    url = f"sqlite:///{tmp_path / 'historian.db'}"
+    rows = pd.read_csv(ROOT / "sql" / "SMP0009.txt", header=None).iloc[:, :3].set_axis(["ts", "tag", "value"], axis=1)
+    with sa.create_engine(url).begin() as connection:
+        rows.to_sql("energies", connection, index=False)
+    given = (
+        "sql_folder=no exports", "sql_table=energies", "sql_columns=timestamp=ts,tagname=tag,energy=value",
+        "sql_meters=SMP0009", "sql_from=2019-06-04", "sql_to=2019-06-05",
+    )  # fmt: skip
+    done = project.mlflow_run(*given, entry_point="etl_sql", environment={"SQL_URL": url})
+    assert done.returncode == 0, done.stdout
+    run = project.latest("etl_sql")
+    assert run.data.metrics["days_profile"] == 2
+    assert run.data.tags["loaded_from"] == "the live historian, table energies"
+    assert run.data.params["sql_columns"] == "timestamp=ts,tagname=tag,energy=value"
+    assert str(tmp_path) not in str(run.to_dictionary())
+
+
+def test_customers_on_a_web_server_are_cleaned_with_corrections_and_a_report(project, tmp_path):
+    (tmp_path / "corrections.csv").write_text(
+        "meter,rule,from,to,factor,reason\nCliente 1,scale,,,2,the transformer ratio was forgotten\n"
+    )
+    with serve(ROOT / "customers") as web:
+        done = project.mlflow_run(
+            f"customers_folder={web.url}",
+            f"corrections_csv={tmp_path / 'corrections.csv'}",
+            "like_days=true",
+            entry_point="etl_customers",
+            environment={"LOADPROFILES_CACHE": str(tmp_path / "cache")},
+        )
+        assert done.returncode == 0, done.stdout
+        run = project.latest("etl_customers")
+        assert run.data.params["customers_folder"] == web.url
+    artifacts = project.artifacts(run)
+    assert "the transformer ratio was forgotten" in (artifacts / "vee_report.html").read_text()
+    assert "Cliente 1,scale,,,2.0,the transformer ratio" in (artifacts / "corrections.csv").read_text()
+    readings = pd.read_parquet(artifacts / "readings.parquet")
+    first = readings[readings["meter_id"] == "Cliente 1"].iloc[0]
+    assert first["energy_kwh"] == pytest.approx(2 * first["energy_kwh_raw"])
+    assert first["quality"] == "edited_scale"
 
 
 def test_a_misspelt_model_is_refused_before_anything_runs(project):

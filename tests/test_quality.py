@@ -87,11 +87,51 @@ def test_a_day_without_a_third_peak_is_not_judged_and_one_with_two_high_ones_by_
 
 def test_equal_energies_in_a_row_are_a_flat_line_unless_the_counter_is_that_coarse():
     fine = np.r_[0.311, 0.312, np.full(6, 0.4), 0.313]
-    assert np.flatnonzero(q.flag_flat_line(fine, 6)).tolist() == [2, 3, 4, 5, 6, 7]
-    assert not q.flag_flat_line(fine, 7).any()
+    assert np.flatnonzero(q.flag_flat_line(fine, 6, 24)).tolist() == [2, 3, 4, 5, 6, 7]
+    assert not q.flag_flat_line(fine, 7, 24).any()
     coarse = np.r_[1.0, 2.0, np.full(6, 4.0), 3.0]
-    assert not q.flag_flat_line(coarse, 6).any()
-    assert not q.flag_flat_line(np.r_[0.31, 0.3, np.zeros(6)], 6).any(), "zeros are another matter"
+    assert not q.flag_flat_line(coarse, 6, 24).any()
+    assert not q.flag_flat_line(np.r_[0.31, 0.3, np.zeros(6)], 6, 24).any(), "zeros are another matter"
+    assert not q.flag_flat_line(np.zeros(9), 6, 24).any()
+    assert q.flag_flat_line(np.full(9, 0.4), 6, 24).all(), "a meter that never says anything else"
+
+
+def days_with_standby(lengths, standby=0.4):
+    """Days of 24 different energies, each with a run of `standby` that begins at 6 o'clock and has a length."""
+    hours = np.arange(24 * len(lengths))
+    energies = 1 + 0.001 * hours
+    for day, length in enumerate(lengths):
+        energies[24 * day + 6 : 24 * day + 6 + length] = standby
+    return energies
+
+
+@pytest.mark.parametrize(
+    ("lengths", "flagged"),
+    [
+        ([0, 0, 10, 0, 0], [2]),
+        ([5, 0, 10, 0, 5], [2]),  # twice as long as it ever is
+        ([6, 0, 10, 0, 0], []),
+        ([9, 10, 9, 10, 9], []),  # every night
+        ([10, 0, 0, 0, 12], []),
+    ],
+)
+def test_a_value_that_the_meter_repeats_on_other_days_is_its_standby_and_no_flat_line(lengths, flagged):
+    flags = q.flag_flat_line(days_with_standby(lengths), 8, 24)
+    expected = [24 * day + 6 + hour for day in flagged for hour in range(lengths[day])]
+    assert np.flatnonzero(flags).tolist() == expected
+
+
+def test_a_flat_line_that_a_gap_interrupts_is_told_on_both_sides_of_it():
+    energies = days_with_standby([0, 18, 0, 0])
+    energies[24 + 14] = np.nan
+    expected = [hour for hour in range(24 + 6, 48) if hour != 24 + 14]
+    assert np.flatnonzero(q.flag_flat_line(energies, 8, 24)).tolist() == expected
+
+
+def test_another_value_repeated_elsewhere_speaks_for_nothing():
+    energies = days_with_standby([0, 0, 10, 0, 0])
+    energies[:20] = 0.7
+    assert np.flatnonzero(q.flag_flat_line(energies, 8, 24)).tolist() == [*range(20), *range(54, 64)]
 
 
 def test_zeros_at_hours_at_which_every_other_day_counts_are_unusual():
@@ -105,6 +145,42 @@ def test_zeros_that_another_day_has_too_are_not_unusual():
     days[4 * 24 + 8 : 4 * 24 + 20] = 0.0
     days[7 * 24 + 8 : 7 * 24 + 20] = 0.0
     assert not q.flag_unusual_zeros(days, 8, 24).any()
+
+
+WORKDAY = np.r_[np.zeros(8), np.ones(16)]
+
+
+@pytest.mark.parametrize("days", [1, 4, 40])
+def test_zeros_for_days_between_days_of_use_are_unusual_however_long(days):
+    energies = np.r_[np.tile(WORKDAY, 7), np.zeros(24 * days), np.tile(WORKDAY, 7)]
+    start = 7 * 24
+    assert np.flatnonzero(q.flag_long_zeros(energies, 24)).tolist() == list(range(start, start + 24 * days + 8))
+
+
+def test_a_meter_that_died_is_flagged_to_the_end():
+    energies = np.r_[np.tile(WORKDAY, 7), np.zeros(24 * 50)]
+    assert np.flatnonzero(q.flag_long_zeros(energies, 24)).tolist() == list(range(7 * 24, 57 * 24))
+
+
+def test_two_long_outages_within_a_week_do_not_excuse_each_other():
+    energies = np.r_[np.tile(WORKDAY, 9), np.zeros(24 * 9), np.tile(WORKDAY, 6), np.zeros(24 * 9), np.tile(WORKDAY, 9)]
+    assert [end - start for start, end in q.runs(q.flag_long_zeros(energies, 24))] == [24 * 9 + 8] * 2
+
+
+@pytest.mark.parametrize(
+    "energies",
+    [
+        np.tile(np.r_[np.tile(WORKDAY, 5), np.zeros(48)], 4),  # closed at weekends
+        np.r_[np.tile(WORKDAY, 4), np.zeros(24 * 3)],  # too little to compare with
+        np.r_[np.tile(np.r_[np.zeros(23), 1.0], 7), np.zeros(48), np.tile(np.r_[np.zeros(23), 1.0], 7)],  # hardly used
+        np.r_[np.tile(WORKDAY, 7), np.full(48, np.nan), np.tile(WORKDAY, 7)],  # missing is not zero
+        np.r_[np.tile(WORKDAY, 7), np.zeros(15), np.tile(WORKDAY, 7)],  # with its night less than a day
+        np.zeros(24 * 20),
+        np.zeros(0),
+    ],
+)
+def test_zeros_that_are_the_loads_own_are_not_flagged(energies):
+    assert not q.flag_long_zeros(energies, 24).any()
 
 
 def test_export_by_night_only_is_production_at_night_and_by_day_it_is_not():

@@ -107,6 +107,14 @@ def test_a_register_that_starts_again_at_0_was_reset(known):
     assert told(find(raw, import_start=start if known else None)) == [(RESET, ROW)]
 
 
+def test_a_register_of_tiny_values_that_starts_again_at_0_was_reset_and_did_not_fall():
+    raw = counter() / 300_000  # what a change of scale may leave of it: a step counts 0.000001
+    raw[ROW:] -= raw[ROW - 1]
+    start = starts(raw)
+    start[ROW] = 0.0
+    assert told(find(raw, import_start=start)) == [(RESET, ROW)]
+
+
 def test_a_register_that_passes_a_power_of_ten_rolled_over_and_loses_no_energy():
     true = counter(first=99_950.0)
     raw = true % 100_000

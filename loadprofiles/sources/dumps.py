@@ -123,10 +123,11 @@ def _read(part: Path, origin: Path, names: tuple[str, ...], lost: _Lost) -> Mete
     needed = [_NAMES[name] for name in _NEEDED]
     for number, (meter_id, rows) in enumerate(table.groupby("id", sort=True)):
         place = partial(_problem, rows["problem"])
-        raw = raw_meter(str(meter_id), origin, rows[["timestamp_utc", *columns]], needed, len(rows), place)
-        if number == 0:
-            raw.dropped.update(lost.dropped)
-            raw.where.update(lost.where)
+        told = lost if number == 0 else _Lost()
+        read = len(rows) + told.dropped.total()
+        raw = raw_meter(str(meter_id), origin, rows[["timestamp_utc", *columns]], needed, read, place)
+        raw.dropped.update(told.dropped)
+        raw.where.update(told.where)
         yield raw
 
 

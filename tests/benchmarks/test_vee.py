@@ -231,6 +231,18 @@ def test_registers_that_rest_for_hours_by_themselves_are_not_among_them():
         assert runs.max() <= 8 or meter.register.quantum_wh == 1
 
 
+def test_some_meters_of_the_interval_checks_stand_at_their_standby_for_hours_and_none_of_them_exports():
+    standing = []
+    for meter in CHECKED:
+        energy = meter.truth.energy_kwh
+        same = (energy == energy.shift()).astype(int)
+        longest = same.groupby((same != same.shift()).cumsum()).sum().max() + 1
+        if longest * meter.hours >= 8 and longest >= 8 and energy.min() > 0:
+            standing.append(meter)
+    assert len(standing) >= 5
+    assert not any(meter.exports for meter in standing)
+
+
 def test_the_command_prints_a_table_and_a_line_a_bar_and_one_meter_on_demand():
     result = CliRunner().invoke(bench.main, ["--meters", "2", "--seed", "1"], catch_exceptions=False)
     for words in ("contracted power known", "contracted power unknown", *bench.REGISTER_KINDS):
