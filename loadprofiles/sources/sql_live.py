@@ -495,7 +495,8 @@ def _raw_meter(query: SqlQuery, meter_id: str, fetched: pd.DataFrame, tags: Sequ
     return RawMeter(
         meter_id=meter_id,
         origin=_origin(query, meter_id),
-        rows=net.rows,
+        # of the hour that clocks show twice the server sends the two passes mixed
+        rows=net.rows.sort_values("timestamp_utc", kind="stable", ignore_index=True),
         rows_read=len(rows) + other_tag,
         dropped=Counter(unreadable=int(unreadable.sum()), other_tag=other_tag, unpaired=net.unpaired),
         where=where,
