@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from bson import json_util
 
 from tests.project import ROOT, Project, copy_project, processes_of, wait_for
 from tests.sources.web import serve
@@ -178,6 +179,36 @@ def test_a_live_historian_is_read_with_the_columns_meters_and_days_asked_for(pro
     assert str(tmp_path) not in str(run.to_dictionary())
 
 
+def test_a_live_database_is_read_on_from_where_the_last_load_ended(project, mongo_uri, mongo_database):
+    documents = [
+        json_util.loads(line) for path in (ROOT / "newmongo").glob("*.jsonl") for line in path.read_text().splitlines()
+    ]
+    mongo_database.daily.insert_many(documents)
+    given = (f"mongo_database={mongo_database.name}", "oldmongo_folder=", "sql_folder=", "customers_folder=",
+             "number_of_clusters=3", "compute_dtw=false")  # fmt: skip
+    live = {"MONGO_URI": mongo_uri}
+    done = project.mlflow_run(*given, environment=live)
+    assert done.returncode == 0, done.stdout
+    first = project.latest("load_newmongo")
+    assert first.data.metrics["documents_kept"] == 0
+
+    late = {"id": "SMP0015", "date": "2020-05-20", "energy_type": "active_sum"}
+    mongo_database.daily.update_one(late, {"$set": {"12:00:00": 9.5}})
+    mongo_database.daily.insert_one(late | {"date": "2020-05-29"} | {f"{hour:02d}:00:00": 1.0 for hour in range(24)})
+    assert project.mlflow_run(*given, environment=live).returncode == 0
+    assert project.latest("load_newmongo").info.run_id == first.info.run_id, "what was loaded last stands"
+
+    done = project.mlflow_run(*given, "load_new=true", environment=live)
+    assert done.returncode == 0, done.stdout
+    second = project.latest("load_newmongo").data.metrics
+    assert second["documents_new"] == 1
+    assert second["documents_kept"] > 200
+    assert second["documents_written"] == first.data.metrics["documents_written"] + 1
+    table = pd.read_csv(project.artifacts(project.latest("load_newmongo")) / "dataset" / "newmongo.csv")
+    changed = table.query("id == 'SMP0015' and date == '2020-05-20' and energy_type == 'active_sum'")
+    assert changed["12:00:00"].tolist() == [9.5]
+
+
 def test_customers_on_a_web_server_are_cleaned_with_corrections_and_a_report(project, tmp_path):
     (tmp_path / "corrections.csv").write_text(
         "meter,rule,from,to,factor,reason\nCliente 1,scale,,,2,the transformer ratio was forgotten\n"
@@ -222,16 +253,18 @@ def test_a_failing_step_fails_the_parent_with_one_clear_line(project):
     assert not project.runs("attributes.status = 'RUNNING'")
 
 
-def test_a_file_without_a_column_is_named_and_the_other_steps_are_stopped(project):
-    file = project.folder / "customers" / "DATOSCLIENTE2.csv"
-    content = file.read_text()
-    file.write_text(content.replace("Active_energy", "Aktive", 1))
+def test_a_source_without_one_readable_file_is_named_and_the_other_steps_are_stopped(project):
+    contents = {file: file.read_text() for file in (project.folder / "customers").glob("*.csv")}
+    for file, content in contents.items():
+        file.write_text(content.replace("Active_energy", "Aktive", 1))
     try:
         done = project.mlflow_run()
     finally:
-        file.write_text(content)
+        for file, content in contents.items():
+            file.write_text(content)
     assert done.returncode != 0
-    assert "DATOSCLIENTE2.csv: column 'Active_energy' is missing; found: Fecha, Aktive" in done.stdout
+    assert "DATOSCLIENTE1.csv: column 'Active_energy' is missing; found: Fecha, Aktive" in done.stdout
+    assert "8 files of customers were rejected, none gave a meter" in done.stdout
     assert project.latest("pipeline").info.status == "FAILED"
     assert not project.runs("attributes.status = 'RUNNING'")
 
