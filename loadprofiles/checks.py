@@ -10,9 +10,7 @@ from loadprofiles.series import Series
 
 FLAT_HOURS = 8.0
 ZERO_HOURS = 8.0
-NEGATIVE_HOURS = 18.0
-"""No day is light for so long where people mostly live, so no sun produces for so long."""
-
+NIGHT_HOURS = 2.0
 NEAR_DAYS = 14
 
 
@@ -24,12 +22,12 @@ def tell_suspicions(series: Series) -> None:
     flat = q.flag_flat_line(energy, meter.steps_in(FLAT_HOURS), steps_a_day)
     zeros = q.flag_unusual_zeros(energy, meter.steps_in(ZERO_HOURS), steps_a_day)
     zeros |= q.flag_long_zeros(energy, steps_a_day)
-    negative = q.flag_long_negative(energy, meter.steps_in(NEGATIVE_HOURS))
+    negative = q.flag_negative_nights(energy, series.local_hours, series.local_day, meter.steps_in(NIGHT_HOURS))
     for kind, flags, evidence, confidence in (
         ("spike", spikes, "more than 180 % above the day's third peak and half above the peaks of its month", 0.6),
         ("flat_line", flat, "the same energy in each interval, twice as long as this meter ever repeats it", 0.8),
         ("zeros", zeros, "nothing used, though on the days around it the meter uses something at these hours", 0.7),
-        ("negative_energy", negative, f"exports by day and by night, for {NEGATIVE_HOURS:g} hours or more", 0.6),
+        ("negative_energy", negative, "days that export by night too, as this meter seldom does", 0.6),
     ):
         series.note(kind, series.keep_measured(flags), evidence, confidence)
     _tell_production_at_night(series)

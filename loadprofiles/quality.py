@@ -24,6 +24,8 @@ _FINE = 10
 _LONGER = 2
 
 _COMPARED_DAYS = 28
+_FEW_NIGHTS = 0.2
+_DARK_HOURS = (23, 5)
 _BESIDE_DAYS = 7
 _LEAST_DAYS = 5
 _LEAST_COUNTS = 4
@@ -190,12 +192,16 @@ def _resolution(energy_kwh: Floats) -> float:
     return float(steps.min()) if len(steps) else 0.0
 
 
-def flag_long_negative(energy_kwh: Floats, least_steps: int) -> Flags:
-    """Runs of at least `least_steps` intervals with more export than import."""
-    flags = np.zeros(len(energy_kwh), dtype=np.bool_)
-    for start, end in runs(energy_kwh < 0, least_steps):
-        flags[start:end] = True
-    return flags
+def flag_negative_nights(energy_kwh: Floats, local_hours: Ints, day: Ints, least_steps: int) -> Flags:
+    """The intervals of days that export by night, in `least_steps` intervals at least, unless many days do.
+
+    No sun shines around midnight where people mostly live. A meter that exports in more than a fifth of its
+    nights has another plant, or a wrong clock, which `flag_production_at_night` tells.
+    """
+    by_night = (energy_kwh < 0) & ((local_hours >= _DARK_HOURS[0]) | (local_hours < _DARK_HOURS[1]))
+    days = np.bincount(day, weights=by_night) >= least_steps
+    seldom = bool(days.mean() <= _FEW_NIGHTS)
+    return np.asarray(days[day] & ~np.isnan(energy_kwh) & seldom)
 
 
 def flag_unusual_zeros(energy_kwh: Floats, least_steps: int, steps_a_day: int) -> Flags:

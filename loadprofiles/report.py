@@ -119,7 +119,7 @@ KINDS: Final = {
     "correction_unused": Kind("correction without effect", FLAGGED, 6, False,
         "The list of corrections has a rule for registers, and the source has energies of intervals."),
     "negative_energy": Kind("negative energy", FLAGGED, 6, True,
-        "More export than import for longer than any day is light: the directions may be exchanged."),
+        "Days that export by night too, when no sun shines: the directions may have been exchanged."),
     "accumulated": Kind("accumulated energy", ESTIMATED, 5, True,
         "A reading after a gap that holds the gap's energy too; spread over it where the gap is short, else left out."),
     "outlier_high": Kind("above contracted power", REJECTED, 5, True,

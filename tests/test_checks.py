@@ -75,12 +75,15 @@ def test_a_stretch_that_no_load_explains_is_told_once_with_its_span(kind, span):
     assert spans(told(SUSPICIOUS[kind])) == [(kind, *span)]
 
 
-def test_more_export_than_import_by_day_and_by_night_is_told_and_a_night_of_it_is_not():
+def test_days_that_export_by_night_are_told_as_a_stretch_unless_the_meter_often_does():
     energies = weeks()
-    energies[240:264] *= -1
-    energies[300:312] *= -1
+    energies[[240, 242, 250, 266, 268]] *= -1  # of the days 10 and 11
+    energies[300:310] *= -1  # by day
     found = [finding for finding in told(energies) if finding.kind == "negative_energy"]
-    assert spans(found) == [("negative_energy", 240, 24)]
+    assert spans(found) == [("negative_energy", 240, 48)]
+    often = weeks()
+    often[:240] *= -1
+    assert "negative_energy" not in {finding.kind for finding in told(often)}
 
 
 def test_a_load_without_faults_is_told_nothing():
