@@ -6,7 +6,7 @@ from loadprofiles import cli
 
 
 @click.command(help=__doc__)
-@cli.path_option("mongo_folder", "oldmongo/", "Folder of the dumps: csv/<meter>.csv.")
+@cli.path_option("mongo_folder", "oldmongo/", "Folder of the dumps: csv/<meter>.csv, BSON or JSON lines.")
 @cli.etl
 @cli.out_csv("clean_oldmongo.csv")
 def main(**params: object) -> None:

@@ -45,8 +45,7 @@ CHAIN = (
 @cli.source_folder("customers_folder", "customers/", "Customers' files and the sheet of their sectors")
 @cli.customers_layout
 @cli.live_sql
-@cli.options(cli.mongo_database, cli.mongo_collection, cli.correction_days)
-@cli.options(cli.compute_dtw, cli.dtw_path, cli.radius)
+@cli.options(cli.mongo_database, cli.mongo_collection, cli.correction_days, cli.compute_dtw, cli.dtw_path, cli.radius)
 @cli.options(cli.model, cli.distance_metric, cli.number_of_clusters)
 @cli.boolean_option("ignore_previous_runs", "true", "Run every step, even where an earlier run could be reused.")
 def main(**params: object) -> None:

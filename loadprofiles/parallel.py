@@ -75,9 +75,7 @@ def _on_cores(function: Callable[[T], R], tasks: Sequence[T], processes: int, wo
                 parallel = joblib.Parallel(processes, return_as="generator_unordered", batch_size=1)
                 call = joblib.delayed(partial(_in_own_process, function, Path(notes), os.getpid()))
                 results = parallel(call(task) for task in tasks)
-            with _stopped(results):
-                for result in results:  # not `yield from`: that would close them itself  # noqa: UP028
-                    yield result
+            yield from _each(results)
         except BrokenProcessPool as error:
             raise StepFailedError(f"{_ended_early(Path(notes))}; take fewer jobs or more memory") from error
         finally:
@@ -94,20 +92,18 @@ def _on_cluster(function: Callable[[T], R], tasks: Sequence[T], address: str, wo
                 parallel = joblib.Parallel(-1, return_as="generator_unordered", batch_size=1)
                 call = joblib.delayed(partial(_noted, function, Path(notes)))
                 results = parallel(call(task) for task in tasks)
-            with _stopped(results):
-                for result in results:  # not `yield from`: that would close them itself  # noqa: UP028
-                    yield result
+            yield from _each(results)
         except KilledWorker as error:
             raise StepFailedError(f"{_ended_early(Path(notes))}; give the dask workers more memory") from error
         except (CancelledError, ConnectionError) as error:
             raise StepFailedError(f"the dask scheduler {address} was lost: {first_line(error)}") from error
 
 
-@contextmanager
-def _stopped(results: Generator[R, None, None]) -> Iterator[None]:
-    """Stop what still runs when the block is left, without joblib's warning that it is stopped."""
+def _each(results: Generator[R, None, None]) -> Iterator[R]:
+    """The results; when they are left, what still runs is stopped, without joblib's warning that it is."""
     try:
-        yield
+        for result in results:  # not `yield from`: that would close them itself  # noqa: UP028
+            yield result
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)

@@ -8,21 +8,21 @@ skipped and say what to install; with `CI=true` they fail instead, so that a CI 
 import hashlib
 import os
 import platform
-import random
 import shutil
-import socket
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import ConnectionFailure
+
+from tests.servers import free_port, last_line, unavailable
 
 GO_FOLDER = Path(__file__).parent / "mongoserver"
 BUILD_SECONDS = 540  # below pytest's own timeout, so that the reason is told
@@ -39,7 +39,7 @@ class MongoServer:
     """
 
     def __init__(self, program: Path, folder: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.uri = f"mongodb://127.0.0.1:{self.port}/"
         self._log = folder / "server.log"
         self._command = _command(program, folder, self.port)
@@ -80,7 +80,7 @@ class MongoServer:
                     return
                 except ConnectionFailure:
                     continue
-        raise RuntimeError(f"the test server did not start: {_last_line(self._log.read_text())}")
+        raise RuntimeError(f"the test server did not start: {last_line(self._log.read_text())}")
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +90,7 @@ def mongo_program() -> Path:
         return Path(mongod)
     go = shutil.which("go")
     if go is None:
-        _unavailable("no MongoDB server to test with: install mongod or Go, or set MONGO_TEST_URI")
+        unavailable("no MongoDB server to test with: install mongod or Go, or set MONGO_TEST_URI")
     return _built_ferretdb(go)
 
 
@@ -132,16 +132,6 @@ def _command(program: Path, folder: Path, port: int) -> list[str | Path]:
     return [program, "-dir", folder, "-listen", f"127.0.0.1:{port}"]
 
 
-def _free_port() -> int:
-    # Below the range of client ports: while the server is down a client must not get its port
-    # for an outgoing connection, nor connect to itself.
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-
-
 def _built_ferretdb(go: str) -> Path:
     """Our FerretDB, from the cache or built; a change of its sources builds another."""
     digest = hashlib.sha256(f"{platform.system()} {platform.machine()}".encode())
@@ -152,7 +142,7 @@ def _built_ferretdb(go: str) -> Path:
     if not program.exists():
         program.parent.mkdir(parents=True, exist_ok=True)
         if problem := _build(go, program):
-            _unavailable(f"FerretDB for the tests could not be built: {problem}")
+            unavailable(f"FerretDB for the tests could not be built: {problem}")
     return program
 
 
@@ -179,19 +169,8 @@ def _build(go: str, program: Path) -> str | None:
         partial.replace(program)
         return None
     except subprocess.CalledProcessError as error:
-        return _last_line(error.stderr)
+        return last_line(error.stderr)
     except subprocess.TimeoutExpired:
         return f"it took longer than {BUILD_SECONDS} s"
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _unavailable(reason: str) -> NoReturn:
-    if os.environ.get("CI", "").lower() == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "no message"

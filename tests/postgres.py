@@ -8,10 +8,8 @@ fail instead, so that a CI cannot go without them.
 
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,12 +17,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import psutil
 import psycopg
 import pytest
 from psycopg import sql
+
+from tests.servers import free_port, last_line, unavailable
 
 USER, PASSWORD = "tester", "s3cret-word"
 START_SECONDS = 60
@@ -43,7 +43,7 @@ class PostgresServer:
     """
 
     def __init__(self, programs: Path, folder: Path, owner: dict[str, Any]) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/postgres"
         self._programs, self._data, self._owner = programs, folder / "data", owner
         self._log = folder / "server.log"
@@ -63,7 +63,7 @@ class PostgresServer:
         options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]
         made = subprocess.run([*command, *options], capture_output=True, text=True, cwd="/", **self._owner)
         if made.returncode:
-            raise RuntimeError(f"initdb: {_last_line(made.stderr)}")
+            raise RuntimeError(f"initdb: {last_line(made.stderr)}")
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
@@ -112,7 +112,7 @@ class PostgresServer:
                 return
             except psycopg.OperationalError:
                 time.sleep(0.05)
-        raise RuntimeError(f"the test server did not start: {_last_line(self._log.read_text())}")
+        raise RuntimeError(f"the test server did not start: {last_line(self._log.read_text())}")
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +122,7 @@ def postgres_programs() -> Path:
         return Path(initdb).resolve().parent
     folders = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     if not folders:
-        _unavailable("no PostgreSQL server to test with: install postgresql, or set POSTGRES_TEST_URI")
+        unavailable("no PostgreSQL server to test with: install postgresql, or set POSTGRES_TEST_URI")
     return max(folders, key=lambda folder: float(folder.parent.name))
 
 
@@ -175,7 +175,7 @@ def _owner() -> dict[str, Any]:
         return {}
     accounts = [account for account in pwd.getpwall() if account.pw_name in ("postgres", "nobody")]
     if not accounts:
-        _unavailable("PostgreSQL does not run as root, and there is no account postgres or nobody")
+        unavailable("PostgreSQL does not run as root, and there is no account postgres or nobody")
     return {"user": accounts[0].pw_uid, "group": accounts[0].pw_gid, "extra_groups": []}
 
 
@@ -184,24 +184,3 @@ def _lives(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
-
-
-def _free_port() -> int:
-    # Below the range of client ports: while the server is down a client must not get its port
-    # for an outgoing connection, nor connect to itself.
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-
-
-def _unavailable(reason: str) -> NoReturn:
-    if os.environ.get("CI", "").lower() == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "no message"
