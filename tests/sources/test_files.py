@@ -73,7 +73,7 @@ class TestOldMongo:
             list(oldmongo.read([path]))
 
     def test_folders_without_files_say_what_was_expected(self, tmp_path):
-        with pytest.raises(InputError, match=r"no such folder; expected one <meter>\.csv a meter, or pass an empty"):
+        with pytest.raises(InputError, match=r"no such folder; expected one csv/<meter>\.csv a meter, or dumps"):
             oldmongo.find_files(tmp_path / "nowhere")
         (tmp_path / "csv").mkdir()
         with pytest.raises(InputError, match=r"no \*\.csv in it"):
