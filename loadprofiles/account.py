@@ -105,12 +105,10 @@ class Account:
         found = [finding for batch in self._batches.values() for finding in batch.findings]
         return [*unreadable, *found, *self._twins]
 
-    def look_for_twins(self, timezone: str) -> None:
-        """Tell the meters whose days are those of another, once all batches are in; days are of `timezone`."""
+    def look_for_twins(self, profiles: pd.DataFrame, timezone: str) -> None:
+        """Tell the meters whose days in `profiles`, which are those of `timezone`, are those of another."""
         steps = {str(row["meter_id"]): row["step_minutes"] for batch in self._batches.values() for row in batch.meters}
-        for one, other, days, common, first, last in find_identical_meters(self.profiles_table()).itertuples(
-            index=False, name=None
-        ):
+        for one, other, days, common, first, last in find_identical_meters(profiles).itertuples(index=False, name=None):
             span = midnight_utc(first, timezone), midnight_utc(last, timezone, days=1)
             for meter, twin in ((one, other), (other, one)):
                 evidence = f"{days} of {common} days that both have are those of {twin}"

@@ -193,7 +193,8 @@ class Etl:
             account.check_not_empty(origin)
             readings = join_parts(account.parts(), self.workspace / f"{artifacts.READINGS}.parquet")
 
-        meters = account.meters_table()
+        profiles, meters = account.profiles_table(), account.meters_table()
+        account.look_for_twins(profiles, self.timezone)
         seen = set(meters["meter_id"])
         notes = [*account.notes(), f"days are those of {self.timezone}"]
         notes += compare("the description", set(description.index), seen)
@@ -202,7 +203,7 @@ class Etl:
             meters.insert(1, "sector", meters["meter_id"].map(sectors))
             notes += compare("the sheet of sectors", set(sectors.index), seen)
         return StepResult(
-            outputs={artifacts.CLEAN[source]: write_profiles(account.profiles_table(), self.out_csv)},
+            outputs={artifacts.CLEAN[source]: write_profiles(profiles, self.out_csv)},
             files=[readings, *self._write_tables(source, account, meters, notes)],
             inputs=self._inputs({source: origin if isinstance(origin, Path) else None, **inputs}),
             metrics=account.metrics(),
@@ -236,7 +237,6 @@ class Etl:
                     )
                 account.add(cleaned)
                 progress.update(cleaned.jobs)
-        account.look_for_twins(self.timezone)
 
     def _processes(self, batches: list[Batch]) -> int:
         if self.jobs:

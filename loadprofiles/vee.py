@@ -212,7 +212,7 @@ def _estimate(series: Series, *, like_days: bool) -> None:
         series.energy_kwh = interpolate(series.energy_kwh, fill)
         series.energy_kwh[spread] = by_register[spread]
     series.quality[fill] = CODES[r.ESTIMATED_INTERPOLATED]
-    series.note("gap_filled", spread, "what the register counted meanwhile, spread evenly")
+    series.note("gap_filled", spread, "what was counted meanwhile, spread evenly")
     series.note("gap_filled", fill & ~spread, "on the line between its neighbours")
     if like_days:
         _estimate_by_like_days(series)
