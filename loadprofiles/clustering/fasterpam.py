@@ -7,7 +7,7 @@ and CLARANS algorithms", Information Systems 101, doi:10.1016/j.is.2021.101804.
 import numpy as np
 from numpy.typing import NDArray
 
-from loadprofiles.distances.kernels import compiled
+from loadprofiles.compiling import compiled
 from loadprofiles.errors import ParameterError
 
 # A swap has to improve the loss by more than the rounding of a sum of many distances.
@@ -72,7 +72,7 @@ def check_matrix(distances: NDArray[np.float32]) -> NDArray[np.float32]:
     return matrix
 
 
-@compiled()
+@compiled
 def _improve(
     distances: NDArray[np.float32], medoids: NDArray[np.int64], max_iter: int
 ) -> tuple[NDArray[np.int64], float]:
@@ -101,7 +101,7 @@ def _improve(
     return near, loss
 
 
-@compiled()
+@compiled
 def _find_two_nearest(
     distances: NDArray[np.float32],
     medoids: NDArray[np.int64],
@@ -125,7 +125,7 @@ def _find_two_nearest(
             second[o] = slot
 
 
-@compiled()
+@compiled
 def _loss(distances: NDArray[np.float32], medoids: NDArray[np.int64], near: NDArray[np.int64]) -> float:
     loss = 0.0
     for o in range(len(near)):
@@ -133,7 +133,7 @@ def _loss(distances: NDArray[np.float32], medoids: NDArray[np.int64], near: NDAr
     return loss
 
 
-@compiled()
+@compiled
 def _removal_losses(
     distances: NDArray[np.float32],
     medoids: NDArray[np.int64],
@@ -148,7 +148,7 @@ def _removal_losses(
     return removal
 
 
-@compiled()
+@compiled
 def _best_swap(
     distances: NDArray[np.float32],
     medoids: NDArray[np.int64],
@@ -173,7 +173,7 @@ def _best_swap(
     return shared + changes[slot], slot
 
 
-@compiled()
+@compiled
 def _swap(
     distances: NDArray[np.float32],
     medoids: NDArray[np.int64],

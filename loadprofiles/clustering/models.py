@@ -9,13 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import squareform
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from loadprofiles.choices import DISTANCE_METRICS, MODELS
 from loadprofiles.clustering.fasterpam import check_matrix, fasterpam
 from loadprofiles.clustering.naming import order_and_name
-from loadprofiles.distances.kernels import alignment_sums, check_profiles, cross, pairwise, square
+from loadprofiles.distances.alignment import alignment_sums
+from loadprofiles.distances.checks import check_profiles
+from loadprofiles.distances.kernels import cross, pairwise
 from loadprofiles.errors import ParameterError
 
 _DEFAULT_N_INIT = {"kmeans": 10, "kmedoids": 1}
@@ -244,8 +247,7 @@ def _assigned(profiles: NDArray[np.float32], representatives: NDArray[np.float64
 
 def _kmedoids_euclidean(problem: _Problem) -> _Solution:
     # The kernel without a band, instead of a library's: exactly symmetric, and zero between equal profiles.
-    everyone = np.arange(len(problem.profiles))
-    return _kmedoids(problem, square(pairwise(problem.profiles, 0), everyone, everyone.size))
+    return _kmedoids(problem, squareform(pairwise(problem.profiles, 0)))
 
 
 def _kmedoids_dtw(problem: _Problem) -> _Solution:

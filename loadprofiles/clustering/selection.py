@@ -5,12 +5,14 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import squareform
 from sklearn.metrics import silhouette_score
 
 from loadprofiles.choices import DISTANCE_METRICS, MODELS
 from loadprofiles.clustering.fasterpam import check_matrix
 from loadprofiles.clustering.models import check_choice, distinct_rows, fit
-from loadprofiles.distances.kernels import check_profiles, pairwise, square
+from loadprofiles.distances.checks import check_profiles
+from loadprofiles.distances.kernels import pairwise
 from loadprofiles.errors import ParameterError
 
 # Silhouettes of float32 distances that are nearer to each other than this are equal.
@@ -103,4 +105,5 @@ def _distances(
             )
         return check_matrix(dtw_matrix[np.ix_(sample, sample)])
     band = radius if distance_metric == "dtw" else 0
-    return square(pairwise(profiles[sample], band), np.arange(sample.size), sample.size)
+    square: NDArray[np.float32] = squareform(pairwise(profiles[sample], band))
+    return square

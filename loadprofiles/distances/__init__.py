@@ -1,6 +1,6 @@
-"""Distances between daily load profiles: the DTW kernels and the store of the DTW matrix."""
+"""Distances between daily load profiles: the DTW engine and the store of the DTW matrix."""
 
-from loadprofiles.distances.kernels import alignment_sums, cross, pairwise, square
-from loadprofiles.distances.matrix import DtwMatrix, profile_keys, write_matrix
+from loadprofiles.distances.alignment import alignment_sums, path
+from loadprofiles.distances.kernels import cross, pairwise
 
-__all__ = ["DtwMatrix", "alignment_sums", "cross", "pairwise", "profile_keys", "square", "write_matrix"]
+__all__ = ["alignment_sums", "cross", "pairwise", "path"]

@@ -1,20 +1,27 @@
-"""The kernels against a double loop in plain Python, two libraries, and what a distance must satisfy."""
+"""All pairs, crossed tables and tiles against a double loop, two libraries, and what a distance must satisfy."""
 
 import math
 import warnings
 
-import numba
 import numpy as np
 import pytest
 from dtaidistance import dtw as dtaidistance_dtw
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from scipy.spatial.distance import pdist, squareform
 
 from loadprofiles.distances import kernels
-from loadprofiles.distances.kernels import alignment_sums, cross, fill_rows, pairwise, square
-from loadprofiles.errors import LoadProfilesError, ParameterError
+from loadprofiles.distances.checks import check_profiles
+from loadprofiles.distances.kernels import cross, pairwise, tile
+from loadprofiles.errors import LoadProfilesError
+from tests.distances.reference import (
+    adversarial_profiles,
+    all_pairs,
+    condensed_reference,
+    profiles_strategy,
+    random_profiles,
+    same_bits_with_any_threads,
+)
 
 with warnings.catch_warnings():
     # tslearn says so on import; its hdf5 files are not used here.
@@ -22,43 +29,11 @@ with warnings.catch_warnings():
     import tslearn.metrics
 
 RADII = [0, 1, 2, 5, None]
-
-
-def dtw_reference(a, b, radius):
-    """The definition: least cost over all monotone paths inside the band."""
-    n = len(a)
-    radius = n if radius is None else radius
-    table = [[math.inf] * (n + 1) for _ in range(n + 1)]
-    table[0][0] = 0.0
-    for i in range(1, n + 1):
-        for j in range(1, n + 1):
-            if abs(i - j) <= radius:
-                cost = (float(a[i - 1]) - float(b[j - 1])) ** 2
-                table[i][j] = cost + min(table[i - 1][j - 1], table[i - 1][j], table[i][j - 1])
-    return math.sqrt(table[n][n])
-
-
-def random_profiles(n, points=24, seed=0):
-    return np.random.default_rng(seed).random((n, points))
-
-
-def adversarial_profiles():
-    """Spikes that move, steps, a ramp, alternation, a constant, negative values, tiny and large values."""
-    spikes = np.eye(12)[[0, 1, 5, 11]]
-    step = np.repeat([[0.0, 1.0]], 6, axis=1).reshape(1, 12)
-    ramp = np.linspace(-1, 1, 12)[None]
-    alternating = np.tile([1.0, -1.0], 6)[None]
-    flat = np.full((1, 12), 0.25)
-    return np.vstack([spikes, step, 1 - step, ramp, ramp[:, ::-1], alternating, flat, ramp * 1e-9, ramp * 1e6])
-
-
-def all_pairs(n):
-    return [(i, j) for i in range(n) for j in range(i + 1, n)]
-
-
-def profiles_strategy(n_rows):
-    shape = st.tuples(n_rows, st.integers(1, 9))
-    return hnp.arrays(np.float64, shape, elements=st.floats(-10, 10, width=32))
+PROFILES = pytest.mark.parametrize(
+    "profiles",
+    [random_profiles(9), random_profiles(9, 31), adversarial_profiles(), adversarial_profiles(25)],
+    ids=["random", "random, odd", "adversarial", "adversarial, odd"],
+)
 
 
 class TestPairwise:
@@ -68,40 +43,51 @@ class TestPairwise:
         assert pairwise(profiles, 0).tolist() == pytest.approx([math.sqrt(2)])
 
     @pytest.mark.parametrize("radius", RADII)
-    @pytest.mark.parametrize("profiles", [random_profiles(9), adversarial_profiles()], ids=["random", "adversarial"])
+    @PROFILES
     def test_equals_the_double_loop(self, profiles, radius):
-        profiles = profiles.astype(np.float32)
-        expected = [dtw_reference(profiles[i], profiles[j], radius) for i, j in all_pairs(len(profiles))]
-        assert pairwise(profiles, radius) == pytest.approx(expected, rel=1e-5, abs=1e-12)
+        distances = pairwise(profiles, radius)
+        assert distances.dtype == np.float32
+        expected = condensed_reference(profiles.astype(np.float32), radius)
+        assert distances == pytest.approx(expected, rel=1e-5, abs=1e-12)
+
+    @pytest.mark.parametrize("radius", [1, 5, None])
+    @PROFILES
+    def test_equals_the_double_loop_in_double_precision_on_request(self, profiles, radius):
+        distances = pairwise(profiles, radius, dtype=np.float64)
+        assert distances.dtype == np.float64
+        assert distances == pytest.approx(condensed_reference(profiles, radius), rel=1e-12, abs=1e-25)
+
+    def test_double_precision_keeps_what_single_precision_loses(self):
+        profiles = [[1.0, 1.0], [1.0, 1.0 + 1e-12]]
+        assert pairwise(profiles, 1).tolist() == [0.0]
+        assert pairwise(profiles, 1, dtype=np.float64) == pytest.approx([1e-12], rel=1e-3)
+        assert cross(profiles[:1], profiles[1:], 1, dtype=np.float64) == pytest.approx(1e-12, rel=1e-3)
 
     @pytest.mark.parametrize("radius", RADII)
-    @pytest.mark.parametrize(
-        "profiles", [random_profiles(9, 31), adversarial_profiles()], ids=["random", "adversarial"]
-    )
+    @PROFILES
     def test_equals_dtaidistance_with_a_window_one_wider(self, profiles, radius):
+        values = profiles.astype(np.float32).astype(np.float64)
         window = None if radius is None else radius + 1
-        expected = [
-            dtaidistance_dtw.distance(profiles[i], profiles[j], window=window) for i, j in all_pairs(len(profiles))
-        ]
-        assert pairwise(profiles, radius) == pytest.approx(expected, rel=1e-5, abs=1e-12)
+        expected = dtaidistance_dtw.distance_matrix_fast(values, window=window, compact=True, parallel=False)
+        assert pairwise(profiles, radius) == pytest.approx(np.asarray(expected), rel=1e-5, abs=1e-12)
 
-    @pytest.mark.parametrize("radius", [0, 1, 2, 5])
-    @pytest.mark.parametrize("profiles", [random_profiles(9), adversarial_profiles()], ids=["random", "adversarial"])
+    @pytest.mark.parametrize("radius", RADII)
+    @PROFILES
     def test_equals_tslearn_with_the_same_radius(self, profiles, radius):
-        expected = [
-            tslearn.metrics.dtw(profiles[i], profiles[j], global_constraint="sakoe_chiba", sakoe_chiba_radius=radius)
-            for i, j in all_pairs(len(profiles))
-        ]
-        assert pairwise(profiles, radius) == pytest.approx(expected, rel=1e-5, abs=1e-12)
+        values = profiles.astype(np.float32).astype(np.float64)
+        steps = values.shape[1] - 1 if radius is None else radius
+        expected = tslearn.metrics.cdist_dtw(values, global_constraint="sakoe_chiba", sakoe_chiba_radius=steps)
+        assert pairwise(profiles, radius) == pytest.approx(squareform(expected), rel=1e-5, abs=1e-12)
 
-    def test_radius_zero_is_the_euclidean_distance(self):
-        profiles = random_profiles(70)
-        assert pairwise(profiles, 0) == pytest.approx(pdist(profiles), rel=1e-5)
+    @pytest.mark.parametrize("profiles", [random_profiles(70), adversarial_profiles(96)], ids=["random", "adversarial"])
+    def test_radius_zero_is_the_euclidean_distance(self, profiles):
+        expected = pdist(profiles.astype(np.float32).astype(np.float64))
+        assert pairwise(profiles, 0) == pytest.approx(expected, rel=1e-5, abs=1e-12)
 
-    @pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 130])
+    @pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 130, 700])
     def test_order_is_pdists_at_every_number_of_blocks(self, n):
         profiles = random_profiles(n, 5)
-        assert pairwise(profiles, 0) == pytest.approx(pdist(profiles), rel=1e-5)
+        np.testing.assert_allclose(pairwise(profiles, 0), pdist(profiles), rtol=1e-5)
 
     def test_one_profile_has_no_pairs(self):
         assert pairwise([[1.0, 2.0]]).shape == (0,)
@@ -109,12 +95,13 @@ class TestPairwise:
     def test_a_single_point_is_the_absolute_difference(self):
         assert pairwise([[1.0], [4.0]], 3).tolist() == [3.0]
 
-    def test_a_radius_beyond_the_day_is_no_band(self):
-        profiles = random_profiles(6, 7)
-        assert pairwise(profiles, 6).tolist() == pairwise(profiles, None).tolist()
-        assert pairwise(profiles, 1000).tolist() == pairwise(profiles, None).tolist()
+    @pytest.mark.parametrize("n_points", [1, 2, 6, 7, 96])
+    def test_a_radius_beyond_the_day_is_no_band(self, n_points):
+        profiles = random_profiles(6, n_points)
+        free = pairwise(profiles, None).tolist()
+        assert pairwise(profiles, n_points - 1).tolist() == pairwise(profiles, 1000).tolist() == free
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(profiles_strategy(st.integers(2, 5)))
     def test_a_wider_radius_never_increases_a_distance(self, profiles):
         narrower = np.inf
@@ -123,19 +110,10 @@ class TestPairwise:
             assert (distances <= narrower).all()
             narrower = distances
 
-    @settings(max_examples=60, deadline=None)
-    @given(profiles_strategy(st.integers(2, 5)), st.integers(0, 9))
-    def test_is_symmetric_and_zero_between_equal_profiles(self, profiles, radius):
-        matrix = cross(profiles, profiles, radius)
-        # The two directions add the same costs in another order.
-        assert matrix == pytest.approx(matrix.T, rel=1e-5)
-        assert (matrix.diagonal() == 0).all()
-
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(profiles_strategy(st.integers(2, 4)), st.one_of(st.none(), st.integers(0, 9)))
     def test_any_profiles_equal_the_double_loop(self, profiles, radius):
-        values = profiles.astype(np.float32)
-        expected = [dtw_reference(values[i], values[j], radius) for i, j in all_pairs(len(values))]
+        expected = condensed_reference(profiles, radius)
         assert pairwise(profiles, radius) == pytest.approx(expected, rel=1e-5, abs=1e-12)
 
     def test_input_is_not_changed_and_any_layout_will_do(self):
@@ -147,176 +125,175 @@ class TestPairwise:
         assert (profiles == before).all()
 
 
-class TestThreads:
-    @pytest.fixture
-    def one_thread_result(self):
-        def compute(function):
-            numba.set_num_threads(1)
-            try:
-                return function()
-            finally:
-                numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
-
-        return compute
-
-    @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one processor only")
-    def test_distances_do_not_depend_on_the_number_of_threads(self, one_thread_result):
-        profiles = random_profiles(333)
-        assert (one_thread_result(lambda: pairwise(profiles)) == pairwise(profiles)).all()
-        assert (one_thread_result(lambda: cross(profiles, profiles[:7])) == cross(profiles, profiles[:7])).all()
-
-    @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one processor only")
-    def test_alignment_sums_do_not_depend_on_the_number_of_threads(self, one_thread_result):
-        profiles = random_profiles(333)
-        arguments = profiles, profiles[:5], np.arange(333) % 5
-        alone, _ = one_thread_result(lambda: alignment_sums(*arguments))
-        together, _ = alignment_sums(*arguments)
-        assert (alone == together).all()
-
-
 class TestCross:
-    def test_is_the_block_of_the_square_matrix(self):
+    @pytest.mark.parametrize(("radius", "dtype"), [*((r, np.float32) for r in RADII), (1, np.float64), (5, np.float64)])
+    def test_is_the_block_of_the_square_matrix(self, radius, dtype):
         profiles = random_profiles(130)
-        matrix = squareform(pairwise(profiles, 2))
-        distances = cross(profiles, profiles[:4], 2)
-        assert distances.shape == (130, 4)
-        assert distances.dtype == np.float32
-        assert distances == pytest.approx(matrix[:, :4], rel=1e-5)
+        matrix = squareform(pairwise(profiles, radius, dtype=dtype))
+        for representatives in (slice(4), slice(126, None), slice(None)):
+            distances = cross(profiles, profiles[representatives], radius, dtype=dtype)
+            assert distances.dtype == dtype
+            assert distances.flags.c_contiguous
+            assert (distances == matrix[:, representatives]).all()
 
-    def test_different_numbers_of_points_are_named(self):
-        with pytest.raises(ParameterError, match="profiles have 3 points and representatives 2"):
-            cross([[1, 2, 3]], [[1, 2]])
+    @pytest.mark.parametrize("radius", RADII)
+    @pytest.mark.parametrize("n_points", [1, 2, 7, 24, 25])
+    def test_has_the_same_bits_from_either_side_and_zero_for_equal_profiles(self, radius, n_points):
+        profiles = np.vstack([random_profiles(70, n_points), adversarial_profiles(n_points)])
+        matrix = cross(profiles, profiles, radius)
+        assert matrix.tobytes() == matrix.T.tobytes()
+        assert (matrix.diagonal() == 0).all()
 
-    def test_bad_representatives_are_called_so(self):
-        with pytest.raises(ParameterError, match="representatives hold 1 NaN values, the first in row 0"):
-            cross([[1, 2]], [[1, math.nan]])
-
-
-class TestFillRows:
-    def test_blocks_of_rows_put_together_are_the_whole(self):
-        profiles = random_profiles(70, 8).astype(np.float32)
-        blocks = []
-        for first, last in [(0, 1), (1, 40), (40, 69), (69, 70)]:
-            n_pairs = sum(70 - 1 - row for row in range(first, last))
-            block = np.full(n_pairs, np.nan, np.float32)
-            fill_rows(profiles, first, last, 1, block)
-            blocks.append(block)
-        assert np.concatenate(blocks).tolist() == pairwise(profiles).tolist()
+    @settings(max_examples=60)
+    @given(profiles_strategy(st.integers(2, 5)), st.integers(0, 9))
+    def test_any_profiles_have_the_same_bits_from_either_side(self, profiles, radius):
+        matrix = cross(profiles, profiles, radius)
+        assert matrix.tobytes() == matrix.T.tobytes()
+        assert (matrix.diagonal() == 0).all()
 
 
-class TestSquare:
-    def test_without_a_selection_it_is_squareform(self):
-        condensed = pairwise(random_profiles(9))
-        assert (square(condensed, np.arange(9), 9) == squareform(condensed)).all()
+class TestTile:
+    @pytest.mark.parametrize("radius", [1, 5])
+    def test_is_the_rectangle_of_the_square_matrix(self, radius):
+        profiles = check_profiles(random_profiles(150, 9))
+        matrix = squareform(pairwise(profiles, radius))
+        for rows, columns in [(slice(3), slice(None)), (slice(60, 130), slice(1)), (slice(149, 150), slice(7, 140))]:
+            found = tile(profiles[rows], profiles[columns], radius)
+            assert found.dtype == np.float32
+            assert found.tobytes() == matrix[rows, columns].tobytes()
 
-    def test_gives_the_order_asked_for_and_zero_between_repeats(self):
-        condensed = pairwise(random_profiles(5))
-        index = np.array([3, 0, 3, 4])
-        assert (square(condensed, index, 5) == squareform(condensed)[np.ix_(index, index)]).all()
+    @pytest.mark.parametrize("radius", [1, 5])
+    @pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 200])
+    def test_of_the_upper_triangle_has_zeros_on_the_diagonal_and_below(self, n, radius):
+        profiles = check_profiles(random_profiles(n, 9))
+        expected = np.triu(squareform(pairwise(profiles, radius))) if n > 1 else np.zeros((1, 1))
+        assert (tile(profiles, profiles, radius, diagonal=0) == expected).all()
 
-    def test_wrong_length_and_range_are_refused(self):
-        with pytest.raises(ParameterError, match="5 profiles are 10 values, found shape"):
-            square(np.zeros(9, np.float32), np.arange(2), 5)
-        with pytest.raises(ParameterError, match=r"index runs from -1 to 2; it must lie in 0\.\.4"):
-            square(np.zeros(10, np.float32), np.array([-1, 2]), 5)
-
-
-class TestAlignmentSums:
-    def test_a_shifted_peak_adds_to_the_representatives_peak(self):
-        sums, counts = alignment_sums([[0, 0, 9, 0]], [[0, 9, 0, 0]], np.array([0]), 1)
-        assert sums.tolist() == [[0, 9, 0, 0]]
-        assert counts.tolist() == [[2, 1, 1, 1]]
-
-    def test_radius_zero_adds_point_by_point(self):
-        sums, counts = alignment_sums([[1, 2], [3, 4], [5, 6]], [[0, 0], [9, 9]], np.array([0, 1, 0]), 0)
-        assert sums.tolist() == [[6, 8], [3, 4]]
-        assert counts.tolist() == [[2, 2], [1, 1]]
-
-    @pytest.mark.parametrize("radius", [1, 2, 5, None])
-    def test_follows_tslearns_paths(self, radius):
-        profiles, representatives = random_profiles(12, 24, 1), random_profiles(3, 24, 2)
-        labels = np.arange(12) % 3
-        expected_sums, expected_counts = np.zeros((3, 24)), np.zeros((3, 24), int)
-        band = {} if radius is None else {"global_constraint": "sakoe_chiba", "sakoe_chiba_radius": radius}
-        for profile, label in zip(profiles, labels, strict=True):
-            for i, j in tslearn.metrics.dtw_path(representatives[label], profile, **band)[0]:
-                expected_sums[label, i] += profile[j]
-                expected_counts[label, i] += 1
-        sums, counts = alignment_sums(profiles, representatives, labels, radius)
-        assert counts.tolist() == expected_counts.tolist()
-        assert sums == pytest.approx(expected_sums, rel=1e-6)
-
-    def test_a_representative_without_profiles_gets_nothing(self):
-        sums, counts = alignment_sums([[1, 2]], [[1, 2], [3, 4]], np.array([0]))
-        assert sums[1].tolist() == [0, 0]
-        assert counts[1].tolist() == [0, 0]
-
-    @settings(max_examples=60, deadline=None)
-    @given(profiles_strategy(st.just(2)), st.one_of(st.none(), st.integers(0, 9)))
-    def test_follows_a_path_that_is_optimal_inside_the_band(self, profiles, radius):
-        """One step on the sums' quotient can only lessen the distance, and no point is left out."""
-        series, start = profiles[:1], profiles[1:]
-        sums, counts = alignment_sums(series, start, np.array([0]), radius)
-        assert (counts >= 1).all()
-        before, after = cross(series, start, radius), cross(series, sums / counts, radius)
-        assert after[0, 0] <= before[0, 0] * (1 + 1e-5) + 1e-6
-
-    def test_labels_that_do_not_fit_are_refused(self):
-        with pytest.raises(ParameterError, match=r"labels must be 1 numbers in 0\.\.1, found shape \(1,\) with 2\.\.2"):
-            alignment_sums([[1, 2]], [[1, 2], [3, 4]], np.array([2]))
-        with pytest.raises(ParameterError, match=r"found shape \(2,\)"):
-            alignment_sums([[1, 2]], [[1, 2]], np.array([0, 0]))
+    @pytest.mark.parametrize("diagonal", [-140, -70, -1, 0, 1, 64, 139, 149, 200])
+    def test_has_zeros_left_of_any_diagonal(self, diagonal):
+        profiles = check_profiles(random_profiles(150, 9))
+        rows, columns = profiles[:70], profiles[5:]
+        whole = tile(rows, columns, 1)
+        assert (whole > 0).mean() > 0.99
+        expected = np.triu(whole, diagonal + 1)
+        assert (tile(rows, columns, 1, diagonal=diagonal) == expected).all()
 
 
-class TestRefusals:
-    @pytest.mark.parametrize(
-        ("profiles", "message"),
-        [
-            ([1.0, 2.0], r"found shape \(2,\)"),
-            (np.empty((0, 24)), r"found shape \(0, 24\)"),
-            (np.empty((3, 0)), r"found shape \(3, 0\)"),
-            ([[1.0, math.nan], [math.nan, math.nan]], "3 NaN values, the first in row 0"),
-            ([[1.0, 2.0], [1.0, math.inf]], "1 infinite values, the first in row 1"),
-            ([[1.0, -math.inf]], "1 infinite values"),
-            ([[1e20, 0.0]], r"reach 1e\+20; normalise them"),
-            ([["a", "b"]], "must be a table of numbers"),
-        ],
-    )
-    def test_profiles_that_cannot_be_compared_are_named(self, profiles, message):
-        with pytest.raises(ParameterError, match=message):
-            pairwise(profiles)
+class TestThreadsAndBlocks:
+    PROFILES = random_profiles(333) * np.geomspace(1, 1e6, 333)[:, None]
+
+    @pytest.mark.parametrize("radius", [1, 5])
+    def test_distances_do_not_depend_on_the_number_of_threads(self, radius):
+        values = check_profiles(self.PROFILES)
+        assert same_bits_with_any_threads(lambda threads: pairwise(values, radius, threads=threads))
+        assert same_bits_with_any_threads(lambda threads: cross(values, values[:7], radius, threads=threads))
+        assert same_bits_with_any_threads(lambda threads: tile(values, values, radius, diagonal=0, threads=threads))
 
     @pytest.mark.parametrize(
-        ("radius", "message"), [(-1, "radius is -1"), (1.5, "radius is 1.5"), ("1", "radius is '1'")]
+        ("side", "cells"), [(1, 2**25), (64, 70 * 64 * 3), (100, 2**25), (128, 70 * 128 * 40), (4096, 2**40)]
     )
-    def test_a_radius_that_is_no_number_of_steps_is_named(self, radius, message):
-        with pytest.raises(ParameterError, match=message):
-            pairwise([[1.0, 2.0]], radius)
-        with pytest.raises(ParameterError, match=message):
-            cross([[1.0, 2.0]], [[1.0, 2.0]], radius)
+    def test_distances_do_not_depend_on_the_size_of_the_blocks(self, monkeypatch, side, cells):
+        values = check_profiles(self.PROFILES)
+        functions = (pairwise, lambda values: cross(values, values[:70]), lambda v: tile(v, v, 1, diagonal=0))
+        expected = [function(values).tobytes() for function in functions]
+        monkeypatch.setattr(kernels, "_SIDE", side)
+        monkeypatch.setattr(kernels, "_CELLS_PER_BLOCK", cells)
+        assert [function(values).tobytes() for function in functions] == expected
 
-    def test_the_largest_values_allowed_do_not_overflow(self):
-        distances = pairwise([[1e15] * 1440, [-1e15] * 1440], 0)
-        assert distances == pytest.approx([2e15 * math.sqrt(1440)], rel=1e-4)
+    @pytest.mark.parametrize("threads", [1, 5])
+    @pytest.mark.parametrize("cells", [70 * 64 * 3, 2**25])
+    @pytest.mark.parametrize("n", [1, 2, 64, 65, 333])
+    def test_every_pair_is_computed_once(self, monkeypatch, n, cells, threads):
+        counts = np.zeros((2, n * n), int)
+
+        def count(queries, columns, block, starts, offsets, radius, out):
+            assert len(queries) == len(starts) == len(offsets)
+            first, last = block
+            for start, offset in zip(starts.tolist(), offsets.tolist(), strict=True):
+                # Not in `out`, which for a rectangle holds anything before.
+                counts[int(start == 0 and n_rows == n), offset + max(first, start) : offset + last] += 1
+
+        monkeypatch.setattr(kernels, "fill", count)
+        monkeypatch.setattr(kernels, "_CELLS_PER_BLOCK", cells)
+        values = check_profiles(random_profiles(n))
+        n_rows = 0
+        tile(values, values, 1, diagonal=0, threads=threads)
+        assert (counts[0].reshape(n, n) == np.triu(np.ones((n, n)), 1)).all()
+        n_rows = n
+        tile(values, values, 1, threads=threads)
+        assert (counts[1] == 1).all()
+
+    @pytest.mark.parametrize("radius", [1, 1439])
+    def test_a_block_takes_seconds_at_most_and_small_matrices_keep_all_threads_busy(self, radius):
+        cells = kernels.band_cells(radius, 1440)
+        blocks = list(kernels._blocks(5000, 5000, cells, 2))
+        # A pair of very long series may be more than a block should be; lanes are filled all the same.
+        assert max((bottom - top) * (last - first) * cells for top, bottom, first, last in blocks) <= max(
+            kernels._CELLS_PER_BLOCK, kernels._LEAST_COLUMNS * cells
+        )
+        assert len(list(kernels._blocks(300, 300, 70, 2))) >= 4
 
 
 class TestSelfCheck:
-    def test_silently_wrong_distances_are_noticed(self, monkeypatch):
-        def leave_garbage(queries, columns, starts, offsets, radius, out):
+    def test_a_kernel_that_leaves_garbage_is_noticed(self, monkeypatch):
+        def leave_garbage(queries, columns, block, starts, offsets, radius, out):
             out[:] = 0.5
 
-        monkeypatch.setattr(kernels, "_fill", leave_garbage)
+        monkeypatch.setattr(kernels, "fill", leave_garbage)
         with pytest.raises(LoadProfilesError, match=r"was computed as 0\.5, but it is"):
             pairwise(random_profiles(10))
 
-    def test_distances_that_are_not_numbers_are_noticed(self):
-        profiles = random_profiles(4).astype(np.float32)
-        with pytest.raises(LoadProfilesError, match="was computed as nan"):
-            kernels.self_check(profiles, np.full(6, np.nan, np.float32), 1)
+    def test_a_kernel_that_does_nothing_is_noticed(self, monkeypatch):
+        monkeypatch.setattr(kernels, "fill", lambda *_: None)
+        with pytest.raises(LoadProfilesError, match="was computed as"):
+            pairwise(random_profiles(100) + np.arange(100)[:, None])
 
-    @pytest.mark.parametrize("radius", RADII)
-    def test_right_distances_pass(self, radius):
-        profiles = random_profiles(40).astype(np.float32)
-        kernels.self_check(profiles, pairwise(profiles, radius), radius, seed=1)
-        with pytest.raises(LoadProfilesError):
-            kernels.self_check(profiles, pairwise(profiles, radius) * np.float32(1.001), radius, seed=1)
+    def test_a_kernel_of_another_radius_is_noticed(self, monkeypatch):
+        right = kernels.fill
+
+        def fill(queries, columns, block, starts, offsets, radius, out):
+            right(queries, columns, block, starts, offsets, radius - 1, out)
+
+        monkeypatch.setattr(kernels, "fill", fill)
+        with pytest.raises(LoadProfilesError, match=r"\(radius 2\)"):
+            pairwise(random_profiles(50), 2)
+
+    def test_an_exception_in_a_kernel_passes_on(self, monkeypatch):
+        def fail(*_):
+            raise MemoryError("out of it")
+
+        monkeypatch.setattr(kernels, "fill", fail)
+        with pytest.raises(MemoryError, match="out of it"):
+            pairwise(random_profiles(300), threads=2)
+
+    @pytest.mark.parametrize("n", [2, 3, 5, 20])
+    def test_every_place_is_compared_with_its_two_profiles(self, monkeypatch, n):
+        compared = []
+
+        def record(series, other, computed, radius, pair):
+            compared.append((pair, series.tolist(), other.tolist(), computed, radius))
+
+        monkeypatch.setattr(kernels, "pairs_to_check", lambda n_pairs, *_: np.arange(n_pairs))
+        monkeypatch.setattr(kernels, "check_pair", record)
+        values = check_profiles(random_profiles(n, 6))
+        distances = pairwise(values, 2)
+        assert compared == [
+            ((i, j), values[i].tolist(), values[j].tolist(), distance, 2)
+            for (i, j), distance in zip(all_pairs(n), distances.tolist(), strict=True)
+        ]
+
+    @pytest.mark.parametrize("n", [2, 3, 5])
+    @pytest.mark.parametrize("wrong", range(10))
+    def test_one_wrong_distance_is_noticed_at_every_place(self, monkeypatch, n, wrong):
+        n_pairs = n * (n - 1) // 2
+        right, place = kernels.fill, wrong % n_pairs
+
+        def fill(queries, columns, block, starts, offsets, radius, out):
+            right(queries, columns, block, starts, offsets, radius, out)
+            out[place] *= np.float32(1.001)
+
+        monkeypatch.setattr(kernels, "fill", fill)
+        monkeypatch.setattr(kernels, "pairs_to_check", lambda n_pairs, *_: np.arange(n_pairs))
+        i, j = all_pairs(n)[place]
+        with pytest.raises(LoadProfilesError, match=f"between profiles {i} and {j} was computed as"):
+            pairwise(random_profiles(n), threads=1)
