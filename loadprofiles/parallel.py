@@ -41,7 +41,7 @@ R = TypeVar("R")
 
 
 def run_tasks(
-    function: Callable[[T], R], tasks: Sequence[T], processes: int, dask_scheduler: str, workspace: Path
+    function: Callable[[T], R], tasks: Sequence[T], processes: int, dask_scheduler: str, workspace: Path | None
 ) -> Generator[R, None, None]:
     """The results of `function` for each task, in the order in which they are ready.
 
@@ -52,7 +52,7 @@ def run_tasks(
         tasks: What it is called with.
         processes: How many at once; 1 does without other processes. A dask cluster decides that itself.
         dask_scheduler: `tcp://host:port` of a dask scheduler; empty: processes of this machine.
-        workspace: A folder, shared with the cluster's machines, for notes on what is running.
+        workspace: A folder, shared with the cluster's machines, for notes on what is running; None does without.
 
     Raises:
         InputError: The cluster cannot be reached, or has no worker.
@@ -67,7 +67,7 @@ def run_tasks(
         yield from _on_cores(function, tasks, processes, workspace)
 
 
-def _on_cores(function: Callable[[T], R], tasks: Sequence[T], processes: int, workspace: Path) -> Iterator[R]:
+def _on_cores(function: Callable[[T], R], tasks: Sequence[T], processes: int, workspace: Path | None) -> Iterator[R]:
     with TemporaryDirectory(dir=workspace, prefix=".running-") as notes:
         try:
             # one thread each: the processes have the cores already
@@ -83,14 +83,15 @@ def _on_cores(function: Callable[[T], R], tasks: Sequence[T], processes: int, wo
             get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
 
-def _on_cluster(function: Callable[[T], R], tasks: Sequence[T], address: str, workspace: Path) -> Iterator[R]:
+def _on_cluster(function: Callable[[T], R], tasks: Sequence[T], address: str, workspace: Path | None) -> Iterator[R]:
     from distributed.scheduler import KilledWorker  # takes a second: only where there is a cluster
 
     with TemporaryDirectory(dir=workspace, prefix=".running-") as notes, _client(address) as client:
+        noted = partial(_noted, function, Path(notes)) if workspace else function
         try:
             with joblib.parallel_config("dask", client=client, wait_for_workers_timeout=_CONNECT_SECONDS):
                 parallel = joblib.Parallel(-1, return_as="generator_unordered", batch_size=1)
-                call = joblib.delayed(partial(_noted, function, Path(notes)))
+                call = joblib.delayed(noted)
                 results = parallel(call(task) for task in tasks)
             yield from _each(results)
         except KilledWorker as error:

@@ -1,411 +1,276 @@
-"""The DTW matrix on disk: computed once for a harmonized table, read by every clustering of it.
+"""The DTW matrix of a table of profiles, read by every clustering of it.
 
-A store is a directory with three files:
-
-- `meta.json`: what the distances are (radius, normalisation, points, resolution) and their digest;
-- `keys.npy`: (n, 16) uint8, a digest of each distinct normalised profile;
-- `condensed.npy`: (n * (n - 1) / 2,) float32, the upper triangle in the order of scipy's `pdist`.
-
-Profiles are found by their key, so a store answers for exactly the profiles asked for, in their order,
-or says how many it does not hold. A store is written beside its place and renamed into it: readers see
-the old one or the new one, never a part.
+Profiles are found by their key, so a matrix answers for exactly the profiles asked for, in their order, or
+says how many it does not hold. `generations` describes its files and `update` computes them.
 """
 
 import contextlib
-import hashlib
-import json
 import os
 import shlex
-import shutil
-import tempfile
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+import sys
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from tqdm import tqdm
+from numpy.typing import NDArray
 
-from loadprofiles import __version__
-from loadprofiles.distances.kernels import (
-    check_profiles,
-    condensed_start,
-    effective_radius,
-    fill_rows,
-    self_check,
-    square,
+from loadprofiles.compiling import compiled
+from loadprofiles.distances.generations import (
+    Generation,
+    Keys,
+    Matrix,
+    MatrixParameters,
+    Tile,
+    digest_of,
+    pieces,
 )
-from loadprofiles.errors import InputError, ParameterError, StaleMatrixError
+from loadprofiles.distances.place import Place
+from loadprofiles.distances.threads import in_threads, thread_count
+from loadprofiles.errors import InputError, LoadProfilesError, StaleMatrixError
+from loadprofiles.tables import atomic_path, first_line
 
-_FORMAT = "loadprofiles-dtw-matrix"
-_FORMAT_VERSION = 1
-_META, _KEYS, _CONDENSED = "meta.json", "keys.npy", "condensed.npy"
-_KEY_BYTES = 16
-_PAIRS_PER_BLOCK = 4_000_000
-_VALUES_PER_READ = 16_000_000
+_Array = TypeVar("_Array", bound=NDArray[np.float32])
 
-
-@dataclass(frozen=True)
-class _Meta:
-    """The content of `meta.json`."""
-
-    format: str
-    format_version: int
-    radius: int | None
-    normalisation: str
-    n_points: int
-    resolution_minutes: int
-    n_profiles: int
-    library_version: str
-    dtype: str
-    created_utc: str
-    digest: str
-
-
-def profile_keys(normalised: ArrayLike) -> NDArray[np.uint8]:
-    """The key of each profile: a 128-bit BLAKE2b digest of its float32 values.
-
-    Args:
-        normalised: (n, points), finite.
-
-    Returns:
-        (n, 16); equal for equal profiles, whatever their number, order and float type.
-
-    Raises:
-        ParameterError: not such a table.
-    """
-    # Adding zero makes -0.0 the same profile as 0.0; a fixed byte order makes keys portable.
-    values = (check_profiles(normalised) + np.float32(0)).astype("<f4", copy=False)
-    digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=_KEY_BYTES).digest() for row in values)
-    return np.frombuffer(digests, np.uint8).reshape(-1, _KEY_BYTES)
+# Both sides of a square of floats that is turned over stay in the L1 cache.
+_TURNED = 64
 
 
 class DtwMatrix:
-    """A store opened for reading; `DtwMatrix.open(path)` makes one.
+    """A matrix opened for reading; the distances stay where they are until they are selected.
 
     Attributes:
-        path: the directory.
-        radius: half-width of the band in steps; `None` for no band.
-        normalisation: name of the profiles' normalisation.
-        resolution_minutes: length of a step.
-        n_points: points a profile.
-        n_profiles: number of distinct profiles.
-        created_utc: when it was computed, ISO 8601.
-        library_version: version of this package that computed it.
-        digest: BLAKE2b of parameters, keys and distances, hexadecimal; the same for the same content.
-        size_bytes: size of its files.
+        place: The folder it lies in.
+        parameters: What its distances are.
+        keys: (n, 16), one for each distinct profile.
+        created_utc: When it was begun, ISO 8601.
+        library_version: Version of this package that began it.
     """
 
-    def __init__(
-        self, path: Path, meta: _Meta, keys: NDArray[np.uint8], condensed: NDArray[np.float32], remedy: str
-    ) -> None:
-        self.path = path
-        self._remedy = remedy
-        self.radius = meta.radius
-        self.normalisation = meta.normalisation
-        self.resolution_minutes = meta.resolution_minutes
-        self.n_points = meta.n_points
-        self.n_profiles = meta.n_profiles
-        self.created_utc = meta.created_utc
-        self.library_version = meta.library_version
-        self.digest = meta.digest
-        self.size_bytes = sum((path / name).stat().st_size for name in (_META, _KEYS, _CONDENSED))
-        self._meta = meta
-        self._keys = keys
-        self._condensed = condensed
-        self._number = {key.tobytes(): number for number, key in enumerate(keys)}
-
-    @classmethod
-    def open(cls, path: str | Path, remedy: str | None = None) -> "DtwMatrix":
-        """Open a store; the distances stay on disk until they are selected.
+    def __init__(self, location: str | Path, parameters: MatrixParameters, remedy: str = "") -> None:
+        """Open the matrix of these parameters.
 
         Args:
-            path: the directory, `dtw_path`.
-            remedy: the command that errors name, which computes the matrix wanted; the chain's by default.
+            location: `dtw_path`, a folder or the URL of one.
+            parameters: Which of the matrices there.
+            remedy: The command that errors name, which computes the matrix wanted; the chain's by default.
 
         Raises:
-            InputError: there is no store, its files are damaged, or another version wrote it.
+            InputError: There is no such matrix, its files are damaged, or another version wrote it.
         """
-        place = Path(path)
-        command = remedy or _command(place)
-        if not (place / _META).is_file():
-            raise InputError(f"there is no DTW matrix at {place}; compute it with: {command}")
-        try:
-            meta = _read_meta(place)
-            keys = np.load(place / _KEYS, allow_pickle=False)
-            condensed = np.load(place / _CONDENSED, mmap_mode="r", allow_pickle=False)
-            n_pairs = meta.n_profiles * (meta.n_profiles - 1) // 2
-            _expect(f"{_KEYS} shape", keys.shape, (meta.n_profiles, _KEY_BYTES))
-            _expect(f"{_KEYS} dtype", keys.dtype, np.dtype(np.uint8))
-            _expect(f"{_CONDENSED} shape", condensed.shape, (n_pairs,))
-            _expect(f"{_CONDENSED} dtype", condensed.dtype, np.dtype(np.float32))
-            return cls(place, meta, keys, condensed, command)
-        # EOFError is what numpy raises for an empty file.
-        except (OSError, ValueError, TypeError, EOFError) as error:
-            raise InputError(
-                f"the DTW matrix at {place} cannot be read ({_one_line(error)}); compute it again with: {command}"
-            ) from error
+        self.place = Place(location)
+        self.parameters = parameters
+        self._remedy = remedy or _command(self.place, parameters)
+        with self._failures():
+            self._generations = self._open().generations
+            self.keys: Keys = np.concatenate(
+                [np.empty((0, 16), np.uint8), *(generation.keys for generation in self._generations)]
+            )
+        self._number = {key: number for number, key in enumerate(pieces(self.keys))}
 
-    def missing(self, keys: NDArray[np.uint8]) -> int:
-        """How many of the profiles asked for are not in the store.
+    def _open(self) -> Matrix:
+        try:
+            matrix = Matrix(self.place, self.parameters)
+        except FileNotFoundError:
+            matrix = None
+        if matrix is None or not matrix.generations:
+            others = [name for name in self.place.folders() if name != self.parameters.name]
+            instead = f"; there are: {', '.join(others)}" if others else ""
+            raise InputError(
+                f"there is no DTW matrix of {self.parameters} at {self.place}{instead}; compute it with: {self._remedy}"
+            )
+        self.created_utc, self.library_version = matrix.created_utc, matrix.library_version
+        return matrix
+
+    @property
+    def n_profiles(self) -> int:
+        """Number of distinct profiles."""
+        return len(self.keys)
+
+    @property
+    def digest(self) -> str:
+        """Of all that the distances depend on, hexadecimal; the same for the same profiles and parameters."""
+        return digest_of(self.parameters, self.keys)
+
+    def size_bytes(self) -> int:
+        """Size of its files."""
+        with self._failures():
+            return sum(self.place.sizes(self.parameters.name).values())
+
+    def missing(self, keys: Keys) -> int:
+        """How many of the profiles asked for it does not hold.
 
         Args:
             keys: (m, 16), from `profile_keys`.
         """
-        return sum(key.tobytes() not in self._number for key in keys)
+        return sum(key not in self._number for key in pieces(keys))
 
-    def select(self, keys: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def select(
+        self, keys: Keys, *, condensed: bool = False, file: Path | None = None, threads: int | None = None
+    ) -> NDArray[np.float32]:
         """The distances between the profiles asked for, in their order.
 
         Args:
             keys: (m, 16), from `profile_keys`; equal profiles have distance 0.
+            condensed: Only those above the diagonal, in the order of `scipy.spatial.distance.pdist`.
+            file: Where to put them as `.npy`, for more than fit into memory; what was there is replaced.
+            threads: How many; all processors by default.
 
         Returns:
-            (m, m), symmetric with a zero diagonal, in memory: 4 m^2 bytes.
+            (m, m), symmetric with a zero diagonal, 4 m² bytes; or (m (m - 1) / 2,), half as many. In memory, or
+            mapped from the file.
 
         Raises:
-            StaleMatrixError: some of the profiles are not in the store.
+            StaleMatrixError: It does not hold some of the profiles.
+            InputError: A tile is damaged, or the file cannot be written.
         """
         n_missing = self.missing(keys)
         if n_missing:
             raise StaleMatrixError(
-                f"the DTW matrix at {self.path} does not hold {n_missing} of the {len(keys)} profiles asked "
-                f"for; compute it again with: {self._remedy}"
+                f"the DTW matrix at {self.place} does not hold {n_missing} of the {len(keys)} profiles asked "
+                f"for; bring it up to date with: {self._remedy}"
             )
-        index = np.array([self._number[key.tobytes()] for key in keys], np.int64)
-        return square(self._condensed, index, self.n_profiles)
+        asked = np.fromiter((self._number[key] for key in pieces(keys)), np.int64, len(keys))
+        # Walking the profiles in stored order opens each tile once, and leaves out those without any.
+        order = np.argsort(asked, kind="stable")
+        shape = (len(keys) * (len(keys) - 1) // 2,) if condensed else (len(keys), len(keys))
+        if file is None:
+            return self._fill(np.zeros(shape, np.float32), asked[order], order, threads)
+        try:
+            with atomic_path(file) as unfinished:
+                self._fill(_mapped(unfinished, shape), asked[order], order, threads).flush()
+        except OSError as error:
+            raise InputError(f"the distances cannot be written to {file} ({first_line(error)})") from error
+        mapped: NDArray[np.float32] = np.load(file, mmap_mode="r+")
+        return mapped
 
-    def is_current(
-        self, keys: NDArray[np.uint8], radius: int | None, normalisation: str, resolution_minutes: int
-    ) -> bool:
-        """Whether it holds all these profiles, computed with these parameters.
+    def _fill(self, out: _Array, stored: NDArray[np.int64], places: NDArray[np.int64], threads: int | None) -> _Array:
+        selection = _Selection(stored, places, out)
+        parts = ((generation, tile) for generation in self._generations for tile in generation.tiles)
+        with self._failures():
+            for _ in in_threads(selection.take, filter(selection.holds, parts), thread_count(threads)):
+                pass
+        return out
 
-        Args:
-            keys: (m, 16), from `profile_keys`.
-            radius: half-width of the band in steps; `None` for no band.
-            normalisation: name of the profiles' normalisation.
-            resolution_minutes: length of a step.
-        """
-        return not self._differences(radius, normalisation, resolution_minutes) and not self.missing(keys)
-
-    def require(self, radius: int | None, normalisation: str, resolution_minutes: int) -> None:
-        """Fail unless the distances were computed with these parameters.
-
-        Args:
-            radius: half-width of the band in steps; `None` for no band.
-            normalisation: name of the profiles' normalisation.
-            resolution_minutes: length of a step.
-
-        Raises:
-            StaleMatrixError: at least one differs; the message names what is stored and what was asked.
-        """
-        differences = self._differences(radius, normalisation, resolution_minutes)
-        if differences:
-            raise StaleMatrixError(
-                f"the DTW matrix at {self.path} was computed with {'; '.join(differences)}; "
-                f"compute it again with: {self._remedy}"
-            )
-
-    def verify(self) -> None:
-        """Read the whole store and compare it with the digest taken when it was written.
-
-        Raises:
-            InputError: the content has changed since.
-        """
-        found = _digest(self._meta, self._keys, self._condensed)
-        if found != self.digest:
-            raise InputError(
-                f"the DTW matrix at {self.path} is damaged: its digest is {found}, it was written with "
-                f"{self.digest}; compute it again with: {self._remedy}"
-            )
-
-    def _differences(self, radius: int | None, normalisation: str, resolution_minutes: int) -> list[str]:
-        # A band as wide as the day is no band: those two distances are the same.
-        same_radius = effective_radius(radius, self.n_points) == effective_radius(self.radius, self.n_points)
-        compared = (
-            ("radius", self.radius, radius, same_radius),
-            ("normalisation", self.normalisation, normalisation, self.normalisation == normalisation),
-            (
-                "resolution_minutes",
-                self.resolution_minutes,
-                resolution_minutes,
-                self.resolution_minutes == resolution_minutes,
-            ),
+    def _failures(self) -> contextlib.AbstractContextManager[None]:
+        return self.place.failures(
+            f"the DTW matrix of {self.parameters} at {self.place} cannot be read",
+            f"compute it again with: {self._remedy.replace('compute_dtw=true', 'compute_dtw=anew')}",
         )
-        return [f"{name} {stored}, asked for {name} {asked}" for name, stored, asked, same in compared if not same]
 
 
-def write_matrix(
-    path: str | Path,
-    normalised_profiles: ArrayLike,
-    *,
-    radius: int | None = 1,
-    normalisation: str,
-    resolution_minutes: int,
-    progress: bool = True,
-) -> DtwMatrix:
-    """Compute the DTW matrix of the distinct profiles and put it at `path`, replacing an older one.
+class _Selection:
+    """Copies what tiles hold of the distances asked for."""
 
-    Nothing is seen at `path` before all is computed, checked and on disk; an error or an interrupt leaves
-    what was there. Memory stays low: blocks of rows go straight to the file.
+    def __init__(self, stored: NDArray[np.int64], places: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+        self._stored = stored
+        self._places = places
+        # a plain array: numba compiles once more for a mapped one
+        self._out = np.asarray(out)
+
+    def holds(self, part: tuple[Generation, Tile]) -> bool:
+        """Whether any of the tile is asked for."""
+        return all(some.start < some.stop for some in self._asked(*part))
+
+    def take(self, part: tuple[Generation, Tile]) -> None:
+        """Copy what is asked for; tiles do not overlap, so threads do not meet."""
+        generation, tile = part
+        values = generation.read(tile)
+        rows, columns = self._asked(generation, tile)
+        where = (
+            values,
+            self._stored[rows] - tile.rows[0],
+            self._places[rows],
+            self._stored[columns] - generation.n_before - tile.columns[0],
+            self._places[columns],
+            tile.diagonal,
+        )
+        if self._out.ndim == 2:
+            _spread_square(*where, self._out)
+        else:
+            _spread_condensed(*where, len(self._stored), self._out)
+
+    def _asked(self, generation: Generation, tile: Tile) -> tuple[slice, slice]:
+        columns = np.array(tile.columns) + generation.n_before
+        bounds = np.searchsorted(self._stored, [*tile.rows, *columns]).tolist()
+        return slice(*bounds[:2]), slice(*bounds[2:])
+
+
+def _mapped(file: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.float32]]":
+    """Zeros in a file."""
+    mapped = np.lib.format.open_memmap(file, "w+", np.dtype(np.float32), shape)
+    if sys.platform == "linux":
+        # writing to a mapped file on a full disk kills the process: have the space first
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+    return mapped
+
+
+@compiled
+def _spread_square(
+    tile: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    row_places: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    column_places: NDArray[np.int64],
+    diagonal: int,
+    out: NDArray[np.float32],
+) -> None:
+    """Put both [i, j] and [j, i] where they belong; rows and columns are the tile's, and ascend."""
+    for a in range(len(rows)):
+        from_row, to_row = tile[rows[a]], out[row_places[a]]
+        # repeats of one profile have distance 0, as has all that is not stored
+        for b in range(np.searchsorted(columns, rows[a] + diagonal, side="right"), len(columns)):
+            to_row[column_places[b]] = from_row[columns[b]]
+    for left in range(0, len(columns), _TURNED):
+        for top in range(0, len(rows), _TURNED):
+            for b in range(left, min(left + _TURNED, len(columns))):
+                column, to_row = columns[b], out[column_places[b]]
+                last = np.searchsorted(rows, column - diagonal)
+                for a in range(top, min(top + _TURNED, last)):
+                    to_row[row_places[a]] = tile[rows[a], column]
+
+
+@compiled
+def _spread_condensed(
+    tile: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    row_places: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    column_places: NDArray[np.int64],
+    diagonal: int,
+    n_asked: int,
+    out: NDArray[np.float32],
+) -> None:
+    """Put each distance at its pair's place in the upper triangle of those asked for."""
+    for a in range(len(rows)):
+        for b in range(np.searchsorted(columns, rows[a] + diagonal, side="right"), len(columns)):
+            low = min(row_places[a], column_places[b])
+            high = max(row_places[a], column_places[b])
+            out[low * (2 * n_asked - low - 1) // 2 + high - low - 1] = tile[rows[a], columns[b]]
+
+
+def stored_digests(location: str | Path) -> dict[str, str]:
+    """The digest of each matrix at a place, by its name; of one that cannot be read, `damaged`.
 
     Args:
-        path: the directory, `dtw_path`; its parents are made.
-        normalised_profiles: (n, points), finite, at least 2 distinct.
-        radius: half-width of the band in steps; `None` for no band.
-        normalisation: name of the profiles' normalisation.
-        resolution_minutes: length of a step.
-        progress: show a progress bar where there is a terminal.
-
-    Returns:
-        The new store, opened.
+        location: `dtw_path`.
 
     Raises:
-        ParameterError: the profiles are not such a table, or the radius is negative.
-        InputError: `path` is something else than a store, or it cannot be written.
-        LoadProfilesError: the distances failed the check (see `kernels.self_check`).
+        InputError: The place cannot be reached.
     """
-    values = check_profiles(normalised_profiles)
-    effective_radius(radius, values.shape[1])
-    keys = profile_keys(values)
-    _, first = np.unique(keys, axis=0, return_index=True)
-    distinct = np.sort(first)
-    if distinct.size < 2:
-        raise ParameterError(f"a DTW matrix needs at least 2 distinct profiles, found {distinct.size}")
-    # A link to a directory keeps being one: its target is what is replaced.
-    place = Path(path).resolve()
-    _refuse_foreign(place)
-    meta = _Meta(
-        format=_FORMAT,
-        format_version=_FORMAT_VERSION,
-        radius=None if radius is None else int(radius),
-        normalisation=normalisation,
-        n_points=values.shape[1],
-        resolution_minutes=int(resolution_minutes),
-        n_profiles=distinct.size,
-        library_version=__version__,
-        dtype="float32",
-        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-        digest="",
-    )
+    place = Place(location)
+    with place.failures(f"the DTW matrices at {place} cannot be listed", "check dtw_path"):
+        return {name: _digest(place, name) for name in place.folders()}
+
+
+def _digest(place: Place, name: str) -> str:
+    parameters = MatrixParameters.of_name(name)
     try:
-        with _replacement(place) as folder:
-            _write_store(folder, meta, keys[distinct], values[distinct], progress)
-    except OSError as error:
-        raise InputError(
-            f"the DTW matrix cannot be written to {place}: {_one_line(error)}; compute_dtw=false does without it"
-        ) from error
-    return DtwMatrix.open(path)
+        return DtwMatrix(place.location, parameters).digest if parameters else "damaged"
+    except LoadProfilesError:
+        return "damaged"
 
 
-def _write_store(
-    folder: Path, meta: _Meta, keys: NDArray[np.uint8], profiles: NDArray[np.float32], progress: bool
-) -> None:
-    n_pairs = condensed_start(len(profiles), len(profiles))
-    _require_space(folder, n_pairs * 4 + keys.nbytes)
-    np.save(folder / _KEYS, keys, allow_pickle=False)
-    condensed = np.lib.format.open_memmap(folder / _CONDENSED, "w+", np.dtype(np.float32), (n_pairs,))
-    with tqdm(total=n_pairs, desc="DTW", unit="pair", unit_scale=True, disable=None if progress else True) as bar:
-        for first, last in _row_blocks(len(profiles)):
-            start, end = condensed_start(first, len(profiles)), condensed_start(last, len(profiles))
-            # A plain array: numba compiles once more for a memmap.
-            fill_rows(profiles, first, last, meta.radius, np.asarray(condensed[start:end]))
-            bar.update(end - start)
-    self_check(profiles, condensed, meta.radius)
-    condensed.flush()
-    written = asdict(meta) | {"digest": _digest(meta, keys, condensed)}
-    (folder / _META).write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
-    for name in (_CONDENSED, _KEYS, _META):
-        _sync(folder / name)
-    _sync(folder)
-
-
-def _row_blocks(n_profiles: int) -> Iterator[tuple[int, int]]:
-    """First and last-plus-one rows of consecutive blocks of about `_PAIRS_PER_BLOCK` pairs."""
-    first = 0
-    while first < n_profiles:
-        last = min(n_profiles, first + max(1, _PAIRS_PER_BLOCK // (n_profiles - first)))
-        yield first, last
-        first = last
-
-
-@contextlib.contextmanager
-def _replacement(place: Path) -> Iterator[Path]:
-    """A new directory beside `place` that takes its place when the block ends without an error."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as work:
-        new, old = Path(work) / "new", Path(work) / "old"
-        new.mkdir()
-        yield new
-        try:
-            if place.exists():
-                place.rename(old)
-            new.rename(place)
-        except BaseException:
-            # Between the two renames the older store is in the work directory, which is about to go.
-            if old.exists() and not place.exists():
-                old.rename(place)
-            raise
-        _sync(place.parent)
-
-
-def _refuse_foreign(place: Path) -> None:
-    """Refuse to replace anything that is not a store, be it damaged."""
-    if not place.exists():
-        return
-    if not place.is_dir():
-        raise InputError(f"{place} is a file; dtw_path must be a directory of its own")
-    foreign = sorted({entry.name for entry in place.iterdir()} - {_META, _KEYS, _CONDENSED})
-    with contextlib.suppress(OSError, ValueError):
-        content = json.loads((place / _META).read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            foreign.append(_META)
-    if foreign:
-        raise InputError(f"{place} is not a DTW matrix, it holds {foreign[0]!r}; give dtw_path a directory of its own")
-
-
-def _require_space(folder: Path, n_bytes: int) -> None:
-    # Writing to a mapped file on a full disk kills the process, so ask first.
-    free = shutil.disk_usage(folder).free
-    if free < n_bytes:
-        raise OSError(f"it takes {n_bytes:,} bytes and {free:,} are free")
-
-
-def _read_meta(place: Path) -> _Meta:
-    content = json.loads((place / _META).read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise ValueError(f"{_META} is not an object")
-    _expect(f"{_META} format", content.get("format"), _FORMAT)
-    _expect(f"{_META} format_version", content.get("format_version"), _FORMAT_VERSION)
-    return _Meta(**content)
-
-
-def _expect(what: str, found: object, expected: object) -> None:
-    if found != expected:
-        raise ValueError(f"{what} is {found!r}, expected {expected!r}")
-
-
-def _digest(meta: _Meta, keys: NDArray[np.uint8], condensed: NDArray[np.float32]) -> str:
-    parameters = [meta.radius, meta.normalisation, meta.n_points, meta.resolution_minutes]
-    state = hashlib.blake2b(json.dumps(parameters).encode(), digest_size=16)
-    state.update(np.ascontiguousarray(keys).data)
-    for start in range(0, len(condensed), _VALUES_PER_READ):
-        state.update(np.ascontiguousarray(condensed[start : start + _VALUES_PER_READ]).data)
-    return state.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _command(path: Path) -> str:
-    return f"mlflow run . -P compute_dtw=true -P dtw_path={shlex.quote(str(path))}"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _command(place: Place, parameters: MatrixParameters) -> str:
+    where = f"-P dtw_path={shlex.quote(place.location)} -P radius={parameters.band}"
+    return f"mlflow run . -P compute_dtw=true {where}"

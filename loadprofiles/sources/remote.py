@@ -271,8 +271,7 @@ class _Store:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        # an instance of its own: one kept by fsspec may belong to a process that this one was forked from
-        self._fs, self._root = _ask(_shown(url), partial(_opened, url))
+        self._fs, self._root = open_filesystem(url)
         # only the asynchronous ones may be asked by several threads at once
         self.parallel = PARALLEL if self._fs.async_impl else 1
 
@@ -307,8 +306,19 @@ class _Store:
         """Nothing of ours stays open; the drivers close what they opened."""
 
 
-def _opened(url: str) -> tuple[Any, str]:
-    opened: tuple[Any, str] = url_to_fs(url, skip_instance_cache=True)
+def open_filesystem(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it.
+
+    Args:
+        url: As for `fetch`.
+
+    Raises:
+        ParameterError: The URL holds a password.
+        InputError: The scheme is unknown or its driver not installed.
+    """
+    address = _checked(url)
+    # an instance of its own: one kept by fsspec may belong to a process that this one was forked from
+    opened: tuple[Any, str] = _ask(_shown(address), partial(url_to_fs, address, skip_instance_cache=True))
     return opened
 
 
