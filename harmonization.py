@@ -23,6 +23,8 @@ from loadprofiles import cli
 @cli.compute_dtw
 @cli.dtw_path
 @cli.radius
+@cli.jobs
+@cli.dask_scheduler
 def main(**params: object) -> None:
     """Check the parameters, then run the step."""
     from loadprofiles.harmonization import harmonize  # heavy imports: only once the parameters are right

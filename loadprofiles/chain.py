@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from loadprofiles import tracking, workers
-from loadprofiles.distances.matrix import DtwMatrix
+from loadprofiles.distances.matrix import stored_digests
 from loadprofiles.errors import InputError, LoadProfilesError, StepFailedError, mask_secrets
 from loadprofiles.sources.remote import fetch
 from loadprofiles.step import WITHOUT_EFFECT, Step, is_artifact_uri
@@ -148,6 +148,8 @@ class Chain:
                 continue
             if name not in step.files:
                 parts[f"parameter {name}"] = _text(value)
+            elif name == "dtw_path":
+                parts[f"input {name}"] = _digest_text(json.dumps(stored_digests(value), sort_keys=True))
             elif live and name == step.files[0]:
                 parts[f"input {name}"] = _digest_text(mask_secrets(live))
             else:
@@ -185,7 +187,7 @@ class Chain:
             except (InputError, KeyError):
                 return f"the artifact of run {earlier.info.run_id} is gone"
         digest = earlier.data.tags.get("dtw_digest")
-        if digest and digest != _input_digest(self._params["dtw_path"]):
+        if digest and digest != stored_digests(self._params["dtw_path"]).get(earlier.data.tags["dtw_matrix"]):
             return "its DTW matrix is gone or was replaced"
         return ""
 
@@ -254,16 +256,11 @@ def code_digest(step: str) -> str:
 
 
 def _input_digest(path: Path | None) -> str:
-    """Digest of an input's content; a DTW matrix answers with its own."""
+    """Digest of an input's content."""
     if path is None:
         return "left out"
     if not path.exists():
         return "absent"
-    if (path / "meta.json").is_file():
-        try:
-            return DtwMatrix.open(path).digest
-        except LoadProfilesError:
-            return "damaged"
     return content_digest(path)
 
 

@@ -48,15 +48,17 @@ class Boolean(click.ParamType[Any]):
 
 
 class Switch(Boolean):
-    """A boolean or `auto`, as text: `true`, `false`, `auto`."""
+    """A boolean, `auto` or `anew`, as text: `true`, `false`, `auto`, `anew`."""
 
     name = "switch"
-    words = ("auto", *TRUE, *FALSE)
+    others = ("auto", "anew")
+    words = (*others, *TRUE, *FALSE)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return `true`, `false` or `auto`, or fail with the list of spellings."""
+        """Return `true`, `false`, `auto` or `anew`, or fail with the list of spellings."""
         true = super().convert(value, param, ctx)
-        return "auto" if str(value).strip().lower() == "auto" else str(true).lower()
+        word = str(value).strip().lower()
+        return word if word in self.others else str(true).lower()
 
 
 class Spelling(click.Choice[str]):
@@ -103,9 +105,9 @@ class PlainPath(click.ParamType[Any]):
 
     name = "path"
 
-    def __init__(self, *, optional: bool, remote: bool = True) -> None:
+    def __init__(self, *, optional: bool, in_place: bool = False) -> None:
         self._optional = optional
-        self._remote = remote
+        self._in_place = in_place
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return a Path, an artifact URI or URL as text, or None; fail if there is a secret in it."""
@@ -119,10 +121,10 @@ class PlainPath(click.ParamType[Any]):
             )
         if text.lower() in NONE:
             return None if self._optional else self.fail("is empty; name a file or folder", param, ctx)
-        if is_remote(text) and not self._remote:
-            self.fail(f"{value!r} is a URL; name a file or folder of this machine", param, ctx)
+        if self._in_place and (is_artifact_uri(text) or text.lower().startswith(("http://", "https://"))):
+            self.fail(f"{value!r} cannot be written to; name a folder, or one of an object store (s3://…)", param, ctx)
         if is_remote(text):
-            return Url(text)
+            return text if self._in_place else Url(text)
         return text if is_artifact_uri(text) else Path(text)
 
 
@@ -132,6 +134,8 @@ class TableFile(PlainPath):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return a Path, or fail naming the suffixes that choose a format."""
         path = super().convert(value, param, ctx)
+        if isinstance(path, str):
+            self.fail(f"{value!r} is a URL; name a file of this machine", param, ctx)
         if Path(path).suffix.lower() not in TABLE_SUFFIXES:
             self.fail(f"{value!r}: a table file ends in {' or '.join(TABLE_SUFFIXES)}", param, ctx)
         return path
@@ -179,9 +183,11 @@ class Days(click.ParamType[Any]):
         return int(text) if text.isdecimal() else self.fail(f"{value!r} is no number of days", param, ctx)
 
 
-def path_option(name: str, default: str, help_text: str, *, optional: bool = False, remote: bool = True) -> Decorator:
-    """An option that names a file, folder, artifact or, if it may be `remote`, URL; if `optional` also none."""
-    return _option(name, PlainPath(optional=optional, remote=remote), default, help_text)
+def path_option(
+    name: str, default: str, help_text: str, *, optional: bool = False, in_place: bool = False
+) -> Decorator:
+    """An option that names a file, folder, artifact or URL to fetch; or, `in_place`, a folder or URL to write to."""
+    return _option(name, PlainPath(optional=optional, in_place=in_place), default, help_text)
 
 
 def source_folder(name: str, default: str, what: str) -> Decorator:
@@ -212,7 +218,9 @@ corrections_csv = path_option(
     optional=True,
 )
 like_days = boolean_option("like_days", "false", "Fill gaps too long to interpolate with averages of like days.")
-jobs = _option("jobs", click.IntRange(min=0), "0", "Processes at once; 0: as many as cores, one for a small source.")
+jobs = _option(
+    "jobs", click.IntRange(min=0), "0", "Processes or threads at once; 0: as many as cores, one for a small source."
+)
 dask_scheduler = _option("dask_scheduler", str, "", "tcp://host:port of a dask scheduler; empty: this machine.")
 resolution = _option("resolution", Resolution(), "60", "Minutes a step of the daily profiles.")
 timezone = _option("timezone", Zone(), "UTC", "Zone of the local days, and of stamps without an offset.")
@@ -220,9 +228,11 @@ compute_dtw = _option(
     "compute_dtw",
     Switch(),
     "auto",
-    "Compute the DTW matrix: true, false, or auto (when missing or stale, up to 50,000 profiles).",
+    "Bring the DTW matrix up to date: true, false, auto (up to 50,000 profiles), or anew (computed from nothing).",
 )
-dtw_path = path_option("dtw_path", "dtw/", "Directory of the DTW matrix.", remote=False)
+dtw_path = path_option(
+    "dtw_path", "dtw/", "Folder of the DTW matrix, of this machine or an object store (s3://…).", in_place=True
+)
 radius = _option("radius", click.IntRange(min=0), "1", "Half-width of the Sakoe-Chiba band, in steps.")
 model = _option("model", Spelling(MODELS), "kmeans", "Clustering model.")
 distance_metric = _option("distance_metric", Spelling(DISTANCE_METRICS), "euclidean", "Distance between profiles.")
@@ -243,7 +253,7 @@ customers_layout = path_option(
 def out_csv(default: str) -> Decorator:
     """The option that names the table a step writes."""
     help_text = "Table to write; the suffix chooses the format: .csv or .parquet."
-    return _option("out_csv", TableFile(optional=False, remote=False), default, help_text)
+    return _option("out_csv", TableFile(optional=False), default, help_text)
 
 
 sql_table = _option("sql_table", str, "historian", "Table of the live SQL historian (its URL: SQL_URL).")

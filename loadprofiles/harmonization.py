@@ -1,14 +1,14 @@
 """Harmonization: the clean profiles of all sources in one table, and their DTW matrix."""
 
-import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from loadprofiles import step as artifacts
-from loadprofiles.distances.matrix import DtwMatrix, profile_keys, write_matrix
-from loadprofiles.errors import EmptyResultError, InputError, LoadProfilesError
+from loadprofiles.distances.generations import MatrixParameters
+from loadprofiles.distances.matrix import DtwMatrix
+from loadprofiles.distances.update import Update, update_matrix
+from loadprofiles.errors import EmptyResultError, InputError
 from loadprofiles.profiles import NORMALISATION, normalise, read_profiles, resolution_of, values_of
 from loadprofiles.step import StepInput, StepResult
 from loadprofiles.tables import content_digest, write_table
@@ -26,8 +26,10 @@ def harmonize(
     customers_csv: Path | None,
     out_csv: Path,
     compute_dtw: str,
-    dtw_path: Path,
+    dtw_path: Path | str,
     radius: int,
+    jobs: int,
+    dask_scheduler: str,
     workspace: Path,
 ) -> StepResult:
     """Merge the clean tables, look for meters delivered twice, and bring the DTW matrix up to date.
@@ -38,9 +40,12 @@ def harmonize(
         newmongo_csv: Those of the new MongoDB.
         customers_csv: Those of the customers.
         out_csv: Where the harmonized table goes.
-        compute_dtw: `true`, `false`, or `auto`: when the matrix is missing or stale.
-        dtw_path: The matrix' directory.
+        compute_dtw: Whether to bring the DTW matrix up to date: `true`, `false`, `auto` (unless there are too many
+            profiles), or `anew`, which takes nothing over.
+        dtw_path: The folder of the matrix, of this machine or an object store.
         radius: Half-width of the Sakoe-Chiba band, in steps.
+        jobs: Threads that compute distances; 0: as many as cores.
+        dask_scheduler: `tcp://host:port` of a dask scheduler whose workers reach `dtw_path`; empty: this machine.
         workspace: A folder for the other files of the result.
 
     Raises:
@@ -79,7 +84,21 @@ def harmonize(
             *_duplicate_notes(duplicates, int(repeated.sum())),
         ],
     )
-    _update_matrix(result, normalise(values_of(profiles)), compute_dtw, dtw_path, radius, resolution)
+    normalised = normalise(values_of(profiles))
+    if compute_dtw == "false" or (compute_dtw == AUTO and len(normalised) > MAX_AUTO_PROFILES):
+        why = f": {len(normalised)} profiles are more than {MAX_AUTO_PROFILES}" if compute_dtw == AUTO else ""
+        result.notes.append(f"compute_dtw={compute_dtw}{why}; the DTW matrix is left as it is")
+        return result
+    parameters = MatrixParameters(radius, NORMALISATION, normalised.shape[1], resolution)
+    update = update_matrix(
+        dtw_path,
+        parameters,
+        normalised,
+        anew=compute_dtw == "anew",
+        threads=jobs or None,
+        dask_scheduler=dask_scheduler,
+    )
+    _tell_matrix(result, DtwMatrix(dtw_path, parameters), update, len(normalised))
     return result
 
 
@@ -102,37 +121,21 @@ def _duplicate_notes(duplicates: pd.DataFrame, repeated: int) -> list[str]:
     return notes
 
 
-def _update_matrix(
-    result: StepResult, normalised: np.ndarray, compute_dtw: str, dtw_path: Path, radius: int, resolution: int
-) -> None:
-    too_many = compute_dtw == AUTO and len(normalised) > MAX_AUTO_PROFILES
-    if compute_dtw == "false" or too_many:
-        why = f": {len(normalised)} profiles are more than {MAX_AUTO_PROFILES}" if too_many else ""
-        result.notes.append(f"compute_dtw={compute_dtw}{why}; the DTW matrix is left as it is")
-        return
-    reason = _why_compute(normalised, compute_dtw, dtw_path, radius, resolution)
-    started = time.perf_counter()
-    if reason:
-        result.notes.append(f"DTW matrix at {dtw_path}: computed, {reason}")
-        write_matrix(dtw_path, normalised, radius=radius, normalisation=NORMALISATION, resolution_minutes=resolution)
+def _tell_matrix(result: StepResult, matrix: DtwMatrix, update: Update, n_profiles: int) -> None:
+    name = matrix.parameters.name
+    if update.reason:
+        found = f", {update.tiles_found} tiles of an interrupted run taken over" if update.tiles_found else ""
+        result.notes.append(
+            f"DTW matrix {name} at {matrix.place}: {update.n_added} profiles added, {update.reason}: "
+            f"{update.n_pairs} distances in {update.seconds:.1f} s{found}"
+        )
     else:
-        result.notes.append(f"DTW matrix at {dtw_path}: current, kept")
-    matrix = DtwMatrix.open(dtw_path)
-    result.tags |= {"dtw_digest": matrix.digest, "dtw_path": str(dtw_path)}
+        result.notes.append(f"DTW matrix {name} at {matrix.place}: current, kept")
+    result.tags |= {"dtw_digest": matrix.digest, "dtw_path": str(matrix.place), "dtw_matrix": name}
     result.metrics |= {
-        "dtw_profiles": len(normalised),
-        "dtw_size_bytes": matrix.size_bytes,
-        "dtw_seconds": time.perf_counter() - started,
+        "dtw_profiles": n_profiles,
+        "dtw_stored_profiles": matrix.n_profiles,
+        "dtw_size_bytes": matrix.size_bytes(),
+        "dtw_pairs_computed": update.n_pairs,
+        "dtw_seconds": update.seconds,
     }
-
-
-def _why_compute(normalised: np.ndarray, compute_dtw: str, dtw_path: Path, radius: int, resolution: int) -> str:
-    """Why the matrix must be computed, or nothing."""
-    if compute_dtw != AUTO:
-        return "as compute_dtw=true asks"
-    try:
-        matrix = DtwMatrix.open(dtw_path)
-    except LoadProfilesError:
-        return "it was missing"
-    keys = profile_keys(normalised)
-    return "" if matrix.is_current(keys, radius, NORMALISATION, resolution) else "it was stale"

@@ -37,13 +37,19 @@ def test_spellings_of_false(text):
         (pipeline.main, "timezone", "Rome", "did you mean Europe/Rome?"),
         (pipeline.main, "timezone", "Nowhere/X9", "use an IANA name like Europe/Rome"),
         (pipeline.main, "timezone", "", "use an IANA name"),
-        (pipeline.main, "compute_dtw", "perhaps", "'perhaps' is not one of auto, true"),
+        (pipeline.main, "compute_dtw", "perhaps", "'perhaps' is not one of auto, anew, true"),
         (pipeline.main, "ignore_previous_runs", "maybe", "'maybe' is not one of true"),
         (pipeline.main, "radius", "-1", "-1 is not in the range x>=0"),
         (pipeline.main, "sql_folder", "mongodb://ana:s3cret@host/db", "a URI with a password or token is refused"),
         (pipeline.main, "sql_folder", "https://host/a?token=s3cret", "a URI with a password or token is refused"),
-        (pipeline.main, "dtw_path", "s3://bucket/dtw", "is a URL; name a file or folder of this machine"),
-        (harmonization.main, "out_csv", "https://host/h.csv", "is a URL; name a file or folder of this machine"),
+        (
+            pipeline.main,
+            "dtw_path",
+            "https://host/dtw",
+            "cannot be written to; name a folder, or one of an object store",
+        ),
+        (pipeline.main, "dtw_path", "runs:/1/dtw", "cannot be written to; name a folder"),
+        (harmonization.main, "out_csv", "https://host/h.csv", "is a URL; name a file of this machine"),
         (pipeline.main, "sql_from", "31.1.2024", "'31.1.2024' is no day; write 2024-01-31"),
         (pipeline.main, "correction_days", "-1", "'-1' is no number of days"),
         (pipeline.main, "jobs", "-1", "-1 is not in the range x>=0"),
@@ -76,7 +82,7 @@ def test_empty_paths_leave_out_and_artifact_uris_stay_text():
 
 def test_urls_are_told_from_paths_and_from_other_text():
     assert isinstance(cli.PlainPath(optional=True).convert("https://host/a/", None, None), Url)
-    assert cli.PlainPath(optional=True, remote=False).convert("a/b", None, None) == Path("a/b")
+    assert cli.PlainPath(optional=True, in_place=True).convert("a/b", None, None) == Path("a/b")
 
 
 def test_empty_days_are_none():

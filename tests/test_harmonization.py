@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from loadprofiles.distances.generations import MatrixParameters
 from loadprofiles.distances.matrix import DtwMatrix
 from loadprofiles.errors import EmptyResultError, InputError
 from loadprofiles.harmonization import harmonize
@@ -25,12 +26,12 @@ def write(tmp_path, source, table):
     return path
 
 
-def run(tmp_path, compute_dtw="auto", radius=1, **sources):
+def run(tmp_path, compute_dtw="auto", radius=1, dtw_path=None, **sources):
     paths = {f"{name}_csv": None for name in ("sql", "oldmongo", "newmongo", "customers")}
     paths |= {f"{name}_csv": write(tmp_path, name, table) for name, table in sources.items()}
     return harmonize(
-        **paths, out_csv=tmp_path / "harmonized.csv", compute_dtw=compute_dtw, dtw_path=tmp_path / "dtw",
-        radius=radius, workspace=tmp_path,
+        **paths, out_csv=tmp_path / "harmonized.csv", compute_dtw=compute_dtw,
+        dtw_path=dtw_path or tmp_path / "dtw", radius=radius, jobs=0, dask_scheduler="", workspace=tmp_path,
     )  # fmt: skip
 
 
@@ -58,16 +59,38 @@ def test_nothing_given_and_nothing_in_it_are_errors(tmp_path):
         run(tmp_path, sql=profiles("A", 0))
 
 
-def test_the_matrix_is_computed_when_missing_or_stale_and_kept_when_current(tmp_path):
-    table = profiles("A", 4)
-    assert "computed, it was missing" in "\n".join(run(tmp_path, sql=table).notes)
-    first = DtwMatrix.open(tmp_path / "dtw").digest
-    kept = run(tmp_path, sql=table)
+def test_the_matrix_is_computed_when_missing_extended_when_stale_and_kept_when_current(tmp_path):
+    table = profiles("A", 5)
+    assert "4 profiles added, it was missing: 6 distances" in "\n".join(run(tmp_path, sql=table[:4]).notes)
+    first = DtwMatrix(tmp_path / "dtw", MatrixParameters(1, "l2", 24, 60))
+    kept = run(tmp_path, sql=table[:4])
     assert "current, kept" in "\n".join(kept.notes)
-    assert kept.tags["dtw_digest"] == first
-    assert "computed, it was stale" in "\n".join(run(tmp_path, sql=profiles("A", 5)).notes)
-    assert "computed, it was stale" in "\n".join(run(tmp_path, sql=table, radius=2).notes)
-    assert "computed, as compute_dtw=true asks" in "\n".join(run(tmp_path, "true", 2, sql=table).notes)
+    assert kept.tags["dtw_digest"] == first.digest
+    assert (kept.tags["dtw_matrix"], kept.metrics["dtw_pairs_computed"]) == ("l2-24x60min-radius1", 0)
+    assert kept.metrics["dtw_size_bytes"] == first.size_bytes()
+    extended = run(tmp_path, sql=table)
+    assert "1 profiles added, 1 of 5 profiles were missing: 4 distances" in "\n".join(extended.notes)
+    assert (extended.metrics["dtw_profiles"], extended.metrics["dtw_stored_profiles"]) == (5, 5)
+    assert extended.tags["dtw_digest"] != first.digest
+    fewer = run(tmp_path, sql=table[:2])
+    assert (fewer.metrics["dtw_profiles"], fewer.metrics["dtw_stored_profiles"]) == (2, 5)
+    assert "5 profiles added, as compute_dtw=anew asks: 10 distances" in "\n".join(
+        run(tmp_path, "anew", sql=table).notes
+    )
+
+
+def test_another_radius_is_another_matrix_beside_the_first(tmp_path):
+    table = profiles("A", 4)
+    run(tmp_path, sql=table)
+    assert "radius2 at" in "\n".join(run(tmp_path, sql=table, radius=2).notes)
+    assert "current, kept" in "\n".join(run(tmp_path, sql=table).notes)
+
+
+def test_the_matrix_can_lie_in_an_object_store(tmp_path):
+    table = profiles("A", 4)
+    run(tmp_path, sql=table, dtw_path="memory://harmonization/dtw")
+    assert "current, kept" in "\n".join(run(tmp_path, sql=table, dtw_path="memory://harmonization/dtw").notes)
+    assert not (tmp_path / "dtw").exists()
 
 
 def test_auto_leaves_the_matrix_of_very_many_profiles_alone_and_says_so(tmp_path, monkeypatch):

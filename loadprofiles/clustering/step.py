@@ -11,7 +11,8 @@ from loadprofiles import plots
 from loadprofiles import step as artifacts
 from loadprofiles.clustering.models import Clustering, fit
 from loadprofiles.clustering.selection import choose_k
-from loadprofiles.distances.matrix import DtwMatrix, profile_keys
+from loadprofiles.distances.generations import MatrixParameters, profile_keys
+from loadprofiles.distances.matrix import DtwMatrix
 from loadprofiles.errors import LoadProfilesError
 from loadprofiles.profiles import (
     NORMALISATION,
@@ -35,7 +36,7 @@ def cluster(
     model: str,
     distance_metric: str,
     number_of_clusters: int,
-    dtw_path: Path,
+    dtw_path: Path | str,
     radius: int,
     workspace: Path,
 ) -> StepResult:
@@ -87,7 +88,7 @@ def cluster(
     return result
 
 
-def _command(in_csv: Path, dtw_path: Path, radius: int) -> str:
+def _command(in_csv: Path, dtw_path: Path | str, radius: int) -> str:
     """The command that computes the matrix of exactly this table."""
     params = {"sql_csv": in_csv, "oldmongo_csv": "", "newmongo_csv": "", "customers_csv": ""}
     params |= {"compute_dtw": "true", "dtw_path": dtw_path, "radius": radius}
@@ -96,15 +97,20 @@ def _command(in_csv: Path, dtw_path: Path, radius: int) -> str:
 
 
 def _dtw_matrix(
-    dtw_path: Path, profiles: npt.NDArray[np.float64], radius: int, resolution: int, remedy: str, *, required: bool
+    dtw_path: Path | str,
+    profiles: npt.NDArray[np.float64],
+    radius: int,
+    resolution: int,
+    remedy: str,
+    *,
+    required: bool,
 ) -> tuple[npt.NDArray[np.float32] | None, list[str]]:
     """The matrix of these profiles; or, where it is not required, None and a note that says why."""
     if not required and len(profiles) > MAX_OPTIONAL_MATRIX:
         return None, [f"Silhouette DTW is left out: {len(profiles)} profiles are more than {MAX_OPTIONAL_MATRIX}"]
     try:
-        store = DtwMatrix.open(dtw_path, remedy)
-        store.require(radius, NORMALISATION, resolution)
-        return store.select(profile_keys(profiles)), []
+        parameters = MatrixParameters(radius, NORMALISATION, profiles.shape[1], resolution)
+        return DtwMatrix(dtw_path, parameters, remedy).select(profile_keys(profiles)), []
     except LoadProfilesError as error:
         if required:
             raise

@@ -3,9 +3,12 @@ import pandas as pd
 import pytest
 
 from loadprofiles.clustering.step import cluster
-from loadprofiles.distances.matrix import write_matrix
+from loadprofiles.distances.generations import MatrixParameters
+from loadprofiles.distances.update import update_matrix
 from loadprofiles.errors import ParameterError, StaleMatrixError
 from loadprofiles.profiles import normalise, step_columns
+
+MATRIX = MatrixParameters(1, "l2", 24, 60)
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def run(table, tmp_path, model="kmeans", distance_metric="euclidean", k=3):
 
 
 def with_matrix(table, tmp_path):
-    write_matrix(tmp_path / "dtw", normalise(table[1]), radius=1, normalisation="l2", resolution_minutes=60)
+    update_matrix(tmp_path / "dtw", MATRIX, normalise(table[1]))
 
 
 @pytest.mark.parametrize("distance_metric", ["euclidean", "dtw"])
@@ -62,7 +65,7 @@ def test_zero_clusters_means_chosen_and_the_curve_is_kept(table, tmp_path):
 def test_without_a_matrix_euclidean_runs_and_says_what_is_left_out_and_the_command(table, tmp_path):
     result = run(table, tmp_path)
     assert "Silhouette DTW" not in result.metrics
-    assert result.notes[0].startswith("Silhouette DTW is left out: there is no DTW matrix at")
+    assert result.notes[0].startswith("Silhouette DTW is left out: there is no DTW matrix of radius 1, 24 points")
     assert "mlflow run . -e harmonization" in result.notes[0]
 
 
@@ -75,7 +78,7 @@ def test_the_matrix_of_very_many_profiles_is_not_loaded_for_an_index(table, tmp_
 
 def test_a_stale_matrix_is_refused_where_the_model_needs_it(table, tmp_path):
     other = normalise(np.random.default_rng(2).uniform(0, 1, (5, 24)))
-    write_matrix(tmp_path / "dtw", other, radius=1, normalisation="l2", resolution_minutes=60)
+    update_matrix(tmp_path / "dtw", MATRIX, other)
     with pytest.raises(StaleMatrixError, match="does not hold 30 of the 30 profiles"):
         run(table, tmp_path, "kmedoids", "dtw")
 
