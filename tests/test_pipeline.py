@@ -114,13 +114,14 @@ class TestOnTheSamples:
             assert f"{step}: {'runs, changed since' if step in again else 'reused run'}" in done.stdout
         assert "input sql_folder" in done.stdout
 
-        (project.folder / "dtw" / "meta.json").unlink()
+        matrix = project.folder / "dtw" / "l2-24x60min-radius1"
+        shutil.rmtree(matrix)
         done = project.mlflow_run("ignore_previous_runs=false")
         assert "harmonization: runs, its DTW matrix is gone" in done.stdout
         # the old matrix also held the days that are gone now, so the new one is another
         assert "clustering: runs, changed since" in done.stdout
         assert "input dtw_path" in done.stdout
-        assert (project.folder / "dtw" / "meta.json").is_file()
+        assert (matrix / "zarr.json").is_file()
 
     def test_clustering_by_dtw_runs_alone_on_the_artifact(self, project):
         uri = project.latest("harmonization").data.tags["harmonized_csv"]
@@ -156,7 +157,7 @@ class TestOnTheSamples:
         assert project.latest("clustering").info.status == "FAILED"
         (error,) = [line for line in done.stdout.splitlines() if line.startswith("Error: ")]
         assert "does not hold 37 of the" in error
-        command = error.partition("compute it again with: ")[2]
+        command = error.partition("bring it up to date with: ")[2]
         assert project.run(*shlex.split(command), "--env-manager=local").returncode == 0
         assert project.mlflow_run(*other, entry_point="clustering").returncode == 0
 

@@ -385,7 +385,7 @@ class TestFaults:
         ("url", "words"),
         [
             ("nobody://h/x", "unknown scheme nobody://"),
-            ("s3://bucket/x", "pip install s3fs"),
+            ("gs://bucket/x", "pip install gcsfs"),
             ("sftp://host/x", "pip install paramiko"),
             ("http:///x", "no usable address"),
             ("http://h:port/x", "no usable address"),
