@@ -382,7 +382,6 @@ class Matrix:
             compressors=[BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle"), Crc32cCodec()],
             fill_value=np.nan,
         )
-        self.place.sync(name)
         return Generation(self.place, group)
 
     def commit(self, generations: list[Generation]) -> None:
