@@ -119,7 +119,8 @@ def _optimal_path(radius: int, cost: NDArray[np.float64]) -> NDArray[np.int64]:
     steps = np.empty((2 * n_points - 1, 2), np.int64)
     i = j = n_points - 1
     first = 2 * n_points - 2
-    steps[first] = i, j
+    steps[first, 0] = i
+    steps[first, 1] = j
     while i > 0 or j > 0:
         at = j - i + radius
         diagonal = cost[i - 1, at] if i > 0 and j > 0 else np.inf
@@ -133,7 +134,8 @@ def _optimal_path(radius: int, cost: NDArray[np.float64]) -> NDArray[np.int64]:
         else:
             j -= 1
         first -= 1
-        steps[first] = i, j
+        steps[first, 0] = i
+        steps[first, 1] = j
     return steps[first:]
 
 
