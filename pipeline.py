@@ -1,7 +1,6 @@
 """The chain: ETL of every source side by side, harmonization with the DTW matrix, clustering.
 
-Each step is an entry point of MLproject and runs alone as well; a source whose folder is left empty
-(`-P sql_folder=`) is left out.
+Each step is an entry point of MLproject, too; a source whose folder is left empty (`-P sql_folder=`) is left out.
 """
 
 import click
@@ -29,8 +28,8 @@ CHAIN = (
          files=KNOWN,                              source="newmongo_folder",  inputs={"mongo_csv": "dataset_csv"}),
     Step("etl_customers", "clean_customers_csv", same("customers_folder", "customers_layout") | ETL,
          files=("customers_folder", "customers_layout", *KNOWN), source="customers_folder"),
-    Step("harmonization", "harmonized_csv",      same("compute_dtw", "dtw_path", "radius", "jobs", "dask_scheduler"),
-                                                                              inputs=CLEAN),
+    Step("harmonization", "harmonized_csv",
+         same("compute_dtw", "dtw_path", "radius", "jobs", "dask_scheduler"), inputs=CLEAN),
     Step("clustering",    "",                    same("model", "distance_metric", "number_of_clusters", "dtw_path",
          "radius"), files=("dtw_path",),           inputs={"in_csv": "harmonized_csv"}),
 )
