@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from loadprofiles import etl
 from loadprofiles.errors import ParameterError
-from loadprofiles.profiles import normalise, read_profiles, values_of
+from loadprofiles.normalisation import normalise
+from loadprofiles.profiles import read_profiles, values_of
 from loadprofiles.synthetic import ARCHETYPES, daily_profiles, make_meter
 
 CUSTOMERS = Path("../shared/data/electrodunas")

@@ -28,7 +28,7 @@ from loadprofiles.distances.matrix import DtwMatrix
 from loadprofiles.distances.place import Place
 from loadprofiles.distances.update import update_matrix
 from loadprofiles.harmonization import MAX_AUTO_PROFILES
-from loadprofiles.profiles import NORMALISATION, normalise
+from loadprofiles.normalisation import NORMALISATION, normalise
 
 _MINUTES_A_DAY = 1440
 _POLL_SECONDS = 0.005

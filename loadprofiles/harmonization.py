@@ -9,7 +9,8 @@ from loadprofiles.distances.generations import MatrixParameters
 from loadprofiles.distances.matrix import DtwMatrix
 from loadprofiles.distances.update import Update, update_matrix
 from loadprofiles.errors import EmptyResultError, InputError
-from loadprofiles.profiles import NORMALISATION, normalise, read_profiles, resolution_of, values_of
+from loadprofiles.normalisation import NORMALISATION, normalise
+from loadprofiles.profiles import read_profiles, resolution_of, values_of
 from loadprofiles.step import StepInput, StepResult
 from loadprofiles.tables import content_digest, write_table
 from loadprofiles.twins import find_identical_meters

@@ -207,12 +207,3 @@ def read_profiles(path: Path) -> pd.DataFrame:
 def values_of(profiles: pd.DataFrame) -> npt.NDArray[np.float64]:
     """The energies of a profile table in kWh, shape (profiles, steps)."""
     return profiles.drop(columns=list(KEYS)).to_numpy(dtype=np.float64)
-
-
-NORMALISATION = "l2"
-
-
-def normalise(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Profiles divided by their Euclidean length, so that shapes compare; a day of zeros stays zeros."""
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    return values / np.where(lengths > 0, lengths, 1.0)
