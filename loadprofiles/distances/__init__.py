@@ -1,4 +1,4 @@
-"""Distances between daily load profiles: the DTW engine and the store of the DTW matrix."""
+"""Distances between daily load profiles: the DTW engine, the store of the DTW matrix, and the check of a matrix."""
 
 from loadprofiles.distances.alignment import alignment_sums, path
 from loadprofiles.distances.kernels import cross, pairwise

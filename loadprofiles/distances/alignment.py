@@ -13,6 +13,8 @@ from loadprofiles.errors import ParameterError
 
 # Parts whose sums are added up in a fixed order, so that rounding does not depend on the number of threads.
 _PARTS = 32
+# Few and large tasks: a thread that comes back from one may wait for Python's lock as long as a small one takes.
+_TASKS_PER_THREAD = 2
 
 
 def path(
@@ -77,11 +79,14 @@ def alignment_sums(
     bounds = np.linspace(0, len(values), _PARTS + 1).astype(np.int64)
     numbers = labels.astype(np.int64)
 
-    def add(part: int) -> None:
-        of_part = slice(bounds[part], bounds[part + 1])
-        _add_part(values[of_part], targets, numbers[of_part], band, sums[part], counts[part])
+    n_threads = thread_count(threads)
+    at_once = max(1, _PARTS // (_TASKS_PER_THREAD * n_threads))
 
-    for _ in in_threads(add, range(_PARTS), thread_count(threads)):
+    def add(first: int) -> None:
+        some = slice(first, first + at_once)
+        _add_parts(values, targets, numbers, band, bounds[first : first + at_once + 1], sums[some], counts[some])
+
+    for _ in in_threads(add, range(0, _PARTS, at_once), n_threads):
         pass
     return sums.sum(axis=0), counts.sum(axis=0)
 
@@ -122,17 +127,7 @@ def _optimal_path(radius: int, cost: NDArray[np.float64]) -> NDArray[np.int64]:
     steps[first, 0] = i
     steps[first, 1] = j
     while i > 0 or j > 0:
-        at = j - i + radius
-        diagonal = cost[i - 1, at] if i > 0 and j > 0 else np.inf
-        down = cost[i - 1, at + 1] if i > 0 and at + 1 < cost.shape[1] else np.inf
-        left = cost[i, at - 1] if j > 0 and at > 0 else np.inf
-        if diagonal <= down and diagonal <= left:
-            i -= 1
-            j -= 1
-        elif down <= left:
-            i -= 1
-        else:
-            j -= 1
+        i, j = _step_back(radius, cost, i, j)
         first -= 1
         steps[first, 0] = i
         steps[first, 1] = j
@@ -140,20 +135,47 @@ def _optimal_path(radius: int, cost: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 @compiled
-def _add_part(
+def _step_back(radius: int, cost: NDArray[np.float64], i: int, j: int) -> tuple[int, int]:
+    """The cell from which an optimal path comes to (i, j), which is not the first."""
+    at = j - i + radius
+    diagonal = cost[i - 1, at] if i > 0 and j > 0 else np.inf
+    down = cost[i - 1, at + 1] if i > 0 and at + 1 < cost.shape[1] else np.inf
+    left = cost[i, at - 1] if j > 0 and at > 0 else np.inf
+    if diagonal <= down and diagonal <= left:
+        return i - 1, j - 1
+    if down <= left:
+        return i - 1, j
+    return i, j - 1
+
+
+@compiled
+def _add_along_path(
+    radius: int, cost: NDArray[np.float64], series: Floats, sums: NDArray[np.float64], counts: NDArray[np.int64]
+) -> None:
+    """Add each value of a series to the sum of the representative's point that the optimal path aligns it with."""
+    i = j = len(series) - 1
+    sums[i] += series[j]
+    counts[i] += 1
+    while i > 0 or j > 0:
+        i, j = _step_back(radius, cost, i, j)
+        sums[i] += series[j]
+        counts[i] += 1
+
+
+@compiled
+def _add_parts(
     profiles: Floats,
     representatives: Floats,
     labels: NDArray[np.int64],
     radius: int,
+    bounds: NDArray[np.int64],
     sums: NDArray[np.float64],
     counts: NDArray[np.int64],
 ) -> None:
-    """Add the values of some profiles to the sums (k, points) of their representatives."""
+    """Add the values of the profiles between two bounds to the sums (parts, k, points) of their representatives."""
     cost = np.empty((profiles.shape[1], 2 * radius + 1), np.float64)
-    for p in range(len(profiles)):
-        label = labels[p]
-        _accumulate(profiles[p], radius, cost, representatives[label])
-        aligned = _optimal_path(radius, cost)
-        for step in range(len(aligned)):
-            sums[label, aligned[step, 0]] += profiles[p, aligned[step, 1]]
-            counts[label, aligned[step, 0]] += 1
+    for part in range(len(sums)):
+        for p in range(bounds[part], bounds[part + 1]):
+            label = labels[p]
+            _accumulate(profiles[p], radius, cost, representatives[label])
+            _add_along_path(radius, cost, profiles[p], sums[part, label], counts[part, label])

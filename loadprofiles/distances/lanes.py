@@ -63,6 +63,7 @@ def fill(
     kernel(queries, columns, block[0], block[1], starts, offsets, radius, out)
 
 
+@functools.cache
 def registers() -> tuple[int, int]:
     """Width in bytes, and number, of the vector registers that LLVM uses on this machine."""
     # NUMBA_CPU_FEATURES can take some of the machine's away.
