@@ -1,11 +1,15 @@
 """How good a clustering is: validity indices and peak scores, under their MLflow metric names."""
 
+from loadprofiles.distances.square import checked_distances
+from loadprofiles.validity.checks import n_clusters_of
 from loadprofiles.validity.indices import (
     DIRECTIONS,
+    Validity,
     calinski_harabasz,
     cdi,
     davies_bouldin,
     dunn,
+    judge,
     mdi,
     mia,
     scatter_index,
@@ -15,6 +19,7 @@ from loadprofiles.validity.indices import (
     validity_scores,
     wcbcr,
 )
+from loadprofiles.validity.pairs import cluster_sums, dunn_precomputed, silhouette_samples
 from loadprofiles.validity.peaks import (
     PEAK_DIRECTIONS,
     PROMINENCE,
@@ -27,27 +32,37 @@ from loadprofiles.validity.peaks import (
     performance_score,
     widen,
 )
+from loadprofiles.validity.ranks import RANKED, rank_table
 
 __all__ = [
     "DIRECTIONS",
     "PEAK_DIRECTIONS",
     "PROMINENCE",
+    "RANKED",
+    "Validity",
     "calinski_harabasz",
     "cdi",
+    "checked_distances",
+    "cluster_sums",
     "davies_bouldin",
     "detection_score",
     "distinctiveness",
     "dunn",
+    "dunn_precomputed",
     "find_peak_matrix",
+    "judge",
     "match_score",
     "mdi",
     "mia",
+    "n_clusters_of",
     "overdetection_score",
     "peak_scores",
     "performance_score",
+    "rank_table",
     "scatter_index",
     "silhouette",
     "silhouette_precomputed",
+    "silhouette_samples",
     "smi",
     "validity_scores",
     "wcbcr",

@@ -11,21 +11,33 @@ clustering methods for electrical load pattern grouping", Energy 42(1), 68-80. I
   squared d to the set's mean, which is how it is computed, without all pairs.
 
 An index is NaN where its formula divides by zero, so that it never looks like a best value that no
-clustering earned; `validity_scores` leaves it out. A cluster without members is no cluster.
+clustering earned; `validity_scores` leaves it out. A cluster without members is no cluster. Profiles with the
+label -1 are in no cluster (noise, as HDBSCAN calls it): every index leaves them out.
+
+The indices that compare all profiles with all take what they need from one pass over the distances, see `pairs`.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import sklearn
 from scipy.spatial.distance import cdist, pdist
-from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
+from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 
 from loadprofiles.errors import ParameterError
-from loadprofiles.validity.checks import FloatArray, IntArray, checked_clustering, checked_labels, checked_profiles
+from loadprofiles.validity.checks import (
+    FloatArray,
+    IntArray,
+    checked_clustering,
+    checked_partition,
+    checked_profiles,
+    codes_of,
+    n_clusters_of,
+)
+from loadprofiles.validity.pairs import Pairs, pairs_of_matrix, pairs_of_profiles
 from loadprofiles.validity.peaks import PEAK_DIRECTIONS, peak_scores
 
 DIRECTIONS: Final[dict[str, int]] = {
@@ -46,8 +58,8 @@ DIRECTIONS: Final[dict[str, int]] = {
 
 # scikit-learn takes centroids nearer than this as one, and then calls the clustering perfect.
 _SAME_CENTROID: Final = 1e-8
-_WORKING_MEMORY_MIB: Final = 64
 _BLOCK_ELEMENTS: Final = 4_000_000
+_FLOAT32_ROUNDING: Final[float] = 2.0**-24
 
 
 def davies_bouldin(profiles: npt.ArrayLike, labels: npt.ArrayLike) -> float:
@@ -55,7 +67,7 @@ def davies_bouldin(profiles: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
     Args:
         profiles: shape (n, L).
-        labels: shape (n,), integers.
+        labels: shape (n,), integers; -1: in no cluster.
 
     Returns:
         The index; 0.0 if every cluster's profiles are equal; NaN if two clusters' centroids coincide or
@@ -64,7 +76,7 @@ def davies_bouldin(profiles: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     Raises:
         ParameterError: shapes that do not fit, NaN, fewer than 2 clusters.
     """
-    members, codes = _checked_partition(profiles, labels)
+    members, codes = checked_partition(profiles, labels)
     if _all_single(codes) or pdist(_means(members, codes)).min() <= _SAME_CENTROID:
         return math.nan
     return float(davies_bouldin_score(members, codes))
@@ -75,7 +87,7 @@ def calinski_harabasz(profiles: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
     Args:
         profiles: shape (n, L).
-        labels: shape (n,), integers.
+        labels: shape (n,), integers; -1: in no cluster.
 
     Returns:
         The index; NaN if there is no variance within clusters (each holds equal profiles or one only).
@@ -83,21 +95,23 @@ def calinski_harabasz(profiles: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     Raises:
         ParameterError: shapes that do not fit, NaN, fewer than 2 clusters.
     """
-    members, codes = _checked_partition(profiles, labels)
+    members, codes = checked_partition(profiles, labels)
     first_members = np.unique(codes, return_index=True)[1]
     if np.array_equal(members, members[first_members][codes]):
         return math.nan
     return float(calinski_harabasz_score(members, codes))
 
 
-def silhouette(profiles: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Mean silhouette (Rousseeuw 1987) on Euclidean distance, scikit-learn's, in [-1, 1].
+def silhouette(profiles: npt.ArrayLike, labels: npt.ArrayLike, threads: int | None = None) -> float:
+    """Mean silhouette (Rousseeuw 1987) on Euclidean distance, in [-1, 1].
 
-    A profile alone in its cluster counts 0, as in the paper. Time grows with n², memory does not.
+    A profile alone in its cluster counts 0, as in the paper. Time grows with n², memory with n times the number of
+    clusters. Distances are computed in float32.
 
     Args:
         profiles: shape (n, L).
-        labels: shape (n,), integers.
+        labels: shape (n,), integers; -1: in no cluster.
+        threads: how many; all processors by default. The result is the same for any number.
 
     Returns:
         The mean over profiles; NaN if every profile is a cluster of its own.
@@ -105,16 +119,21 @@ def silhouette(profiles: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     Raises:
         ParameterError: shapes that do not fit, NaN, fewer than 2 clusters.
     """
-    members, codes = _checked_partition(profiles, labels)
-    return _silhouette(members, codes, "euclidean")
+    members, codes = checked_partition(profiles, labels)
+    pairs = pairs_of_profiles(_unit_scale(members), codes, threads)
+    return _mean_silhouette(pairs, pairs.silhouettes())
 
 
-def silhouette_precomputed(distance_matrix: npt.NDArray[Any], labels: npt.ArrayLike) -> float:
-    """Mean silhouette on given distances (DTW, say), scikit-learn's, in [-1, 1].
+def silhouette_precomputed(
+    distance_matrix: npt.NDArray[Any], labels: npt.ArrayLike, threads: int | None = None, *, checked: bool = False
+) -> float:
+    """Mean silhouette on given distances (DTW, say), in [-1, 1].
 
     Args:
         distance_matrix: full symmetric distances with a zero diagonal, shape (n, n), float32 or float64.
-        labels: shape (n,), integers.
+        labels: shape (n,), integers; -1: in no cluster.
+        threads: how many; all processors by default. The result is the same for any number.
+        checked: the matrix' values were checked before, by `checked_distances`.
 
     Returns:
         The mean over profiles; NaN if every profile is a cluster of its own.
@@ -122,20 +141,21 @@ def silhouette_precomputed(distance_matrix: npt.NDArray[Any], labels: npt.ArrayL
     Raises:
         ParameterError: not a full matrix of finite distances, shapes that do not fit, fewer than 2 clusters.
     """
-    matrix = _checked_distances(distance_matrix)
-    codes = _codes(checked_labels(labels, len(matrix), min_clusters=2))
-    return _silhouette(matrix, codes, "precomputed")
+    pairs = pairs_of_matrix(distance_matrix, labels, threads, checked=checked)
+    return _mean_silhouette(pairs, pairs.silhouettes())
 
 
-def dunn(profiles: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Dunn's index (Dunn 1974) on Euclidean distance; higher is better, at least 0.
+def dunn(profiles: npt.ArrayLike, labels: npt.ArrayLike, threads: int | None = None) -> float:
+    """Dunn's index (Dunn 1974, doi:10.1080/01969727408546059) on Euclidean distance; higher is better, at least 0.
 
-    The least distance of two profiles in different clusters over the greatest within one cluster. Time
-    grows with n², memory does not.
+    The least distance of two profiles in different clusters over the greatest within one cluster. Time grows with n²,
+    memory with n times the number of clusters. Both distances are exact: float32 only finds the pairs that can be
+    meant.
 
     Args:
         profiles: shape (n, L).
-        labels: shape (n,), integers.
+        labels: shape (n,), integers; -1: in no cluster.
+        threads: how many; all processors by default.
 
     Returns:
         The index; 0.0 if two clusters share a profile; NaN if all clusters have a diameter of zero.
@@ -143,17 +163,9 @@ def dunn(profiles: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     Raises:
         ParameterError: shapes that do not fit, NaN, fewer than 2 clusters.
     """
-    members, codes = _checked_partition(profiles, labels)
-    separation, diameter = math.inf, 0.0
-    rows = max(1, _BLOCK_ELEMENTS // len(members))
-    for start in range(0, len(members), rows):
-        block = slice(start, start + rows)
-        # Exact differences, not the dot-product form: duplicates must come out at distance zero.
-        squared = cdist(members[block], members[start:], "sqeuclidean")
-        same = codes[block, np.newaxis] == codes[start:]
-        separation = min(separation, float(np.min(squared, where=~same, initial=np.inf)))
-        diameter = max(diameter, float(np.max(squared, where=same, initial=0.0)))
-    return math.sqrt(separation / diameter) if diameter > 0 else math.nan
+    members, codes = checked_partition(profiles, labels)
+    scaled = _unit_scale(members)
+    return _exact_dunn(scaled, pairs_of_profiles(scaled, codes, threads))
 
 
 def mia(profiles: npt.ArrayLike, labels: npt.ArrayLike, representatives: npt.ArrayLike) -> float:
@@ -163,7 +175,7 @@ def mia(profiles: npt.ArrayLike, labels: npt.ArrayLike, representatives: npt.Arr
 
     Args:
         profiles: shape (n, L).
-        labels: shape (n,), integers in 0…K-1; label j's representative is row j.
+        labels: shape (n,), integers in 0…K-1; label j's representative is row j; -1: in no cluster.
         representatives: shape (K, L).
 
     Raises:
@@ -180,7 +192,7 @@ def cdi(profiles: npt.ArrayLike, labels: npt.ArrayLike, representatives: npt.Arr
 
     Args:
         profiles: shape (n, L).
-        labels: shape (n,), integers in 0…K-1; label j's representative is row j.
+        labels: shape (n,), integers in 0…K-1; label j's representative is row j; -1: in no cluster.
         representatives: shape (K, L).
 
     Returns:
@@ -203,7 +215,7 @@ def scatter_index(profiles: npt.ArrayLike, labels: npt.ArrayLike, representative
 
     Args:
         profiles: shape (n, L).
-        labels: shape (n,), integers in 0…K-1; label j's representative is row j.
+        labels: shape (n,), integers in 0…K-1; label j's representative is row j; -1: in no cluster.
         representatives: shape (K, L).
 
     Returns:
@@ -227,7 +239,7 @@ def wcbcr(profiles: npt.ArrayLike, labels: npt.ArrayLike, representatives: npt.A
 
     Args:
         profiles: shape (n, L).
-        labels: shape (n,), integers in 0…K-1; label j's representative is row j.
+        labels: shape (n,), integers in 0…K-1; label j's representative is row j; -1: in no cluster.
         representatives: shape (K, L).
 
     Returns:
@@ -249,7 +261,7 @@ def mdi(profiles: npt.ArrayLike, labels: npt.ArrayLike, representatives: npt.Arr
 
     Args:
         profiles: shape (n, L).
-        labels: shape (n,), integers in 0…K-1; label j's representative is row j.
+        labels: shape (n,), integers in 0…K-1; label j's representative is row j; -1: in no cluster.
         representatives: shape (K, L).
 
     Returns:
@@ -271,7 +283,7 @@ def smi(profiles: npt.ArrayLike, labels: npt.ArrayLike, representatives: npt.Arr
 
     Args:
         profiles: shape (n, L); used for their labels only.
-        labels: shape (n,), integers in 0…K-1; label j's representative is row j.
+        labels: shape (n,), integers in 0…K-1; label j's representative is row j; -1: in no cluster.
         representatives: shape (K, L).
 
     Returns:
@@ -299,15 +311,33 @@ _FAMILY: Final[dict[str, Callable[[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike],
 }
 
 
-def validity_scores(
+@dataclass(frozen=True)
+class Validity:
+    """What `judge` finds.
+
+    Attributes:
+        scores: MLflow metric name (a key of `DIRECTIONS`) to a finite value.
+        silhouettes: "Euclidean" and, with its matrix, "DTW": each profile's silhouette, shape (n,); NaN for profiles
+            in no cluster or not in the sample. Empty where the sample is of one cluster.
+    """
+
+    scores: dict[str, float]
+    silhouettes: dict[str, FloatArray]
+
+
+def judge(
     profiles: npt.ArrayLike,
     labels: npt.ArrayLike,
     representatives: npt.ArrayLike,
     dtw_matrix: npt.NDArray[Any] | None = None,
+    euclidean_matrix: npt.NDArray[Any] | None = None,
     max_silhouette_profiles: int = 20_000,
     seed: int = 0,
-) -> dict[str, float]:
-    """Every validity index and peak score of a clustering, ready to be logged.
+    threads: int | None = None,
+    *,
+    checked: bool = False,
+) -> Validity:
+    """Every validity index and peak score of a clustering, and the silhouettes of its profiles.
 
     The indices whose time grows with n² ("Silhouette Score", "Silhouette DTW", "Dunn") are computed on a
     seeded random sample of `max_silhouette_profiles` where there are more. The silhouettes of a sample
@@ -315,12 +345,64 @@ def validity_scores(
 
     Args:
         profiles: shape (n, L), l2-normalised (the peak scores' prominence is meant for that scale).
-        labels: shape (n,), integers in 0…K-1; label j's representative is row j.
+        labels: shape (n,), integers in 0…K-1; label j's representative is row j; -1: in no cluster, left out of all
+            indices.
         representatives: shape (K, L); rows without members are ignored.
-        dtw_matrix: full DTW distances of these profiles in this order, shape (n, n), float32; None:
+        dtw_matrix: full DTW distances of these profiles in this order, shape (n, n), float32 or float64; None:
             no "Silhouette DTW".
+        euclidean_matrix: likewise the Euclidean distances; None: they are computed, in float32, and not kept. Given,
+            they save time where many clusterings of the same profiles are judged.
         max_silhouette_profiles: the most profiles that are compared all with all; at least 2.
         seed: of the sample.
+        threads: how many; all processors by default. The result is the same for any number.
+        checked: the matrices were checked before, by `checked_distances`; a sweep need do so once only.
+
+    Raises:
+        ParameterError: shapes that do not fit, NaN, fewer than 2 clusters, a matrix of other profiles.
+    """
+    members, codes, centres = checked_clustering(profiles, labels, representatives, min_clusters=2)
+    if max_silhouette_profiles < 2:
+        raise ParameterError(f"max_silhouette_profiles must be at least 2, not {max_silhouette_profiles}.")
+    values, numbers = checked_profiles(profiles), np.asarray(labels)
+    matrices = {"Euclidean": euclidean_matrix, "DTW": dtw_matrix}
+    for name, matrix in matrices.items():
+        _check_shape(name, matrix, len(values))
+    pairs = _compare(values, numbers, matrices, _Sampling(max_silhouette_profiles, seed), threads, checked)
+    scores = {
+        "DB Index": davies_bouldin(members, codes),
+        "Calinski-Harabasz": calinski_harabasz(members, codes),
+        **pairs.scores,
+        **{name: index(members, codes, centres) for name, index in _FAMILY.items()},
+        **peak_scores(members, codes, centres),
+    }
+    finite = {name: scores[name] for name in DIRECTIONS if math.isfinite(scores.get(name, math.nan))}
+    return Validity(finite, pairs.silhouettes)
+
+
+def validity_scores(
+    profiles: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    representatives: npt.ArrayLike,
+    dtw_matrix: npt.NDArray[Any] | None = None,
+    euclidean_matrix: npt.NDArray[Any] | None = None,
+    max_silhouette_profiles: int = 20_000,
+    seed: int = 0,
+    threads: int | None = None,
+    *,
+    checked: bool = False,
+) -> dict[str, float]:
+    """Every validity index and peak score of a clustering, ready to be logged: the `scores` of `judge`.
+
+    Args:
+        profiles: as `judge` takes it, and so all that follow; profiles with the label -1 are left out of all indices.
+        labels: shape (n,).
+        representatives: shape (K, L).
+        dtw_matrix: shape (n, n), or None.
+        euclidean_matrix: shape (n, n), or None.
+        max_silhouette_profiles: the most profiles that are compared all with all.
+        seed: of the sample of those.
+        threads: how many; all processors by default.
+        checked: the matrices were checked before.
 
     Returns:
         MLflow metric name (a key of `DIRECTIONS`) to a finite value. A metric that is undefined for this
@@ -329,81 +411,152 @@ def validity_scores(
     Raises:
         ParameterError: shapes that do not fit, NaN, fewer than 2 clusters, a matrix of other profiles.
     """
-    members, codes, centres = checked_clustering(profiles, labels, representatives, min_clusters=2)
-    if max_silhouette_profiles < 2:
-        raise ParameterError(f"max_silhouette_profiles must be at least 2, not {max_silhouette_profiles}.")
-    if dtw_matrix is not None and np.shape(dtw_matrix) != (len(members), len(members)):
+    options = (dtw_matrix, euclidean_matrix, max_silhouette_profiles, seed, threads)
+    return judge(profiles, labels, representatives, *options, checked=checked).scores
+
+
+def _check_shape(name: str, matrix: npt.NDArray[Any] | None, n_profiles: int) -> None:
+    if matrix is not None and np.shape(matrix) != (n_profiles, n_profiles):
         raise ParameterError(
-            f"dtw_matrix has shape {np.shape(dtw_matrix)} but there are {len(members)} profiles;"
+            f"{name.lower()}_matrix has shape {np.shape(matrix)} but there are {n_profiles} profiles;"
             " compute it for exactly these profiles."
         )
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    limit: int
+    seed: int
+
+    def rows(self, labels: npt.NDArray[Any]) -> npt.NDArray[np.intp] | None:
+        """Which profiles are compared, of those in a cluster; None: all."""
+        clustered = np.flatnonzero(labels >= 0)
+        if clustered.size <= self.limit:
+            return None
+        drawn = np.random.default_rng(self.seed).choice(clustered.size, self.limit, replace=False)
+        return clustered[np.sort(drawn)]
+
+
+def _compare(
+    profiles: FloatArray,
+    labels: npt.NDArray[Any],
+    matrices: dict[str, npt.NDArray[Any] | None],
+    sampling: _Sampling,
+    threads: int | None,
+    checked: bool,
+) -> Validity:
+    """The scores that compare all profiles with all, or those of a sample."""
+    n_profiles, rows = len(labels), sampling.rows(labels)
+    if rows is not None:
+        profiles, labels = profiles[rows], labels[rows]
+        matrices = {name: None if full is None else full[np.ix_(rows, rows)] for name, full in matrices.items()}
+    if n_clusters_of(labels) < 2:
+        return Validity({}, {})
+    found = _compare_all(profiles, labels, matrices, threads, checked)
+    if rows is None:
+        return found
+    spread = {name: np.full(n_profiles, np.nan) for name in found.silhouettes}
+    for name, samples in found.silhouettes.items():
+        spread[name][rows] = samples
+    return Validity(found.scores, spread)
+
+
+def _compare_all(
+    profiles: FloatArray,
+    labels: npt.NDArray[Any],
+    matrices: dict[str, npt.NDArray[Any] | None],
+    threads: int | None,
+    checked: bool,
+) -> Validity:
+    euclidean, dtw = matrices["Euclidean"], matrices["DTW"]
+    if euclidean is None:
+        profiles = _unit_scale(profiles)
+        pairs = pairs_of_profiles(profiles, codes_of(labels), threads)
+    else:
+        pairs = pairs_of_matrix(euclidean, labels, threads, checked=checked)
+        _check_belongs(euclidean, profiles)
+    silhouettes = {"Euclidean": pairs.silhouettes()}
     scores = {
-        "DB Index": davies_bouldin(members, codes),
-        "Calinski-Harabasz": calinski_harabasz(members, codes),
-        **_quadratic_scores(members, codes, dtw_matrix, max_silhouette_profiles, seed),
-        **{name: index(members, codes, centres) for name, index in _FAMILY.items()},
-        **peak_scores(members, codes, centres),
+        "Silhouette Score": _mean_silhouette(pairs, silhouettes["Euclidean"]),
+        "Dunn": _exact_dunn(profiles, pairs),
     }
-    return {name: scores[name] for name in DIRECTIONS if math.isfinite(scores.get(name, math.nan))}
+    if dtw is not None:
+        pairs = pairs_of_matrix(dtw, labels, threads, checked=checked)
+        silhouettes["DTW"] = pairs.silhouettes()
+        scores["Silhouette DTW"] = _mean_silhouette(pairs, silhouettes["DTW"])
+    return Validity(scores, silhouettes)
 
 
-def _quadratic_scores(
-    members: FloatArray,
-    codes: IntArray,
-    dtw_matrix: npt.NDArray[Any] | None,
-    limit: int,
-    seed: int,
-) -> dict[str, float]:
-    """The scores that compare all profiles with all, on at most `limit` of them."""
-    if len(members) > limit:
-        rows = np.sort(np.random.default_rng(seed).choice(len(members), limit, replace=False))
-        members, codes = members[rows], codes[rows]
-        dtw_matrix = None if dtw_matrix is None else dtw_matrix[np.ix_(rows, rows)]
-    if np.unique(codes).size < 2:
-        return {}
-    scores = {"Silhouette Score": silhouette(members, codes), "Dunn": dunn(members, codes)}
-    if dtw_matrix is not None:
-        scores["Silhouette DTW"] = silhouette_precomputed(dtw_matrix, codes)
-    return scores
+def _unit_scale(profiles: FloatArray) -> FloatArray:
+    """Profiles moved and scaled so that float32 can tell them apart; ratios of their distances stay.
+
+    Equal profiles stay equal.
+    """
+    centred = profiles - profiles.mean(axis=0)
+    largest = float(np.abs(centred).max())
+    scaled: FloatArray = centred / largest if largest > 0 else centred
+    return scaled
 
 
-def _checked_partition(profiles: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
-    """Checked profiles (n, L) and labels renumbered 0…k-1 (n,), k at least 2."""
-    members = checked_profiles(profiles)
-    return members, _codes(checked_labels(labels, len(members), min_clusters=2))
+def _float32_error(profiles: FloatArray) -> float:
+    """What Euclidean distances of these profiles are wrong by, at most, when computed in float32.
+
+    The rounding of the profiles, and that of the sum of L squares, each with the longest possible distance.
+    """
+    steps = profiles.shape[1]
+    largest = float(np.abs(profiles).max())
+    longest = 2 * math.sqrt(steps) * largest
+    return float((steps + 4) * _FLOAT32_ROUNDING * longest)
 
 
-def _checked_distances(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`matrix` itself if it can be a full distance matrix; makes no copy of it."""
-    array = np.asarray(matrix)
-    if array.ndim != 2 or array.shape[0] != array.shape[1] or array.dtype.kind != "f":
-        raise ParameterError(f"distance matrix must be square and float, not {array.dtype} {array.shape}.")
-    # Extremes carry NaN along, so two passes find every bad value without a second n × n array.
-    if array.size == 0 or not (array.min() >= 0 and array.max() < np.inf):
-        raise ParameterError("distance matrix must hold finite distances of at least 0.")
-    if array.diagonal().any():
-        raise ParameterError("distance matrix must have a zero diagonal.")
-    if not np.allclose(array[0], array[:, 0], rtol=1e-4):
-        raise ParameterError("distance matrix must be full and symmetric, not one triangle only.")
-    return array
+def _check_belongs(matrix: npt.NDArray[Any], profiles: FloatArray) -> None:
+    """Fail unless the first row of a Euclidean matrix is of these profiles."""
+    expected = cdist(profiles[:1], profiles)[0]
+    wrong = ~np.isclose(np.asarray(matrix[0]), expected, rtol=1e-4, atol=2 * _float32_error(profiles))
+    if wrong.any():
+        column = int(np.argmax(wrong))
+        raise ParameterError(
+            f"euclidean_matrix is not of these profiles: 0 and {column} are {expected[column]:g} apart, not"
+            f" {matrix[0, column]:g}; compute it for exactly these profiles, in their order."
+        )
 
 
-def _codes(labels: npt.NDArray[Any]) -> IntArray:
-    """Labels renumbered 0…k-1."""
-    return np.unique(labels, return_inverse=True)[1].astype(np.intp)
+def _exact_dunn(profiles: FloatArray, pairs: Pairs) -> float:
+    """Dunn's index from the profiles themselves, of the few pairs that may be the nearest or the farthest.
+
+    Both profiles of such a pair show it in what `pairs` knows of them.
+    """
+    slack = 2 * _float32_error(profiles)
+    inside = pairs.codes >= 0
+    near = np.flatnonzero(inside & (pairs.nearest <= pairs.separation() + slack))
+    far = np.flatnonzero(inside & (pairs.farthest >= pairs.diameter() - slack))
+    separation = _extremes(profiles[near], pairs.codes[near])[0]
+    diameter = _extremes(profiles[far], pairs.codes[far])[1]
+    return math.sqrt(separation / diameter) if diameter > 0 else math.nan
 
 
-def _all_single(codes: IntArray) -> bool:
+def _extremes(members: FloatArray, codes: npt.NDArray[Any]) -> tuple[float, float]:
+    """The least squared distance of profiles in different clusters, and the greatest of those in the same one."""
+    separation, diameter = math.inf, 0.0
+    rows = max(1, _BLOCK_ELEMENTS // len(members))
+    for start in range(0, len(members), rows):
+        block = slice(start, start + rows)
+        # Exact differences, not the dot-product form: duplicates must come out at distance zero.
+        squared = cdist(members[block], members[start:], "sqeuclidean")
+        same = codes[block, np.newaxis] == codes[start:]
+        separation = min(separation, float(np.min(squared, where=~same, initial=np.inf)))
+        diameter = max(diameter, float(np.max(squared, where=same, initial=0.0)))
+    return separation, diameter
+
+
+def _mean_silhouette(pairs: Pairs, samples: FloatArray) -> float:
+    """The mean; NaN where every profile is a cluster of its own, so that no silhouette says anything."""
+    return math.nan if _all_single(pairs.codes[pairs.codes >= 0]) else float(np.nanmean(samples))
+
+
+def _all_single(codes: npt.NDArray[Any]) -> bool:
     """Whether every profile is a cluster of its own, which scikit-learn refuses."""
     return int(codes.max()) + 1 == codes.size
-
-
-def _silhouette(distances_or_profiles: npt.NDArray[Any], codes: IntArray, metric: str) -> float:
-    """scikit-learn's silhouette with bounded memory; NaN where it refuses."""
-    if _all_single(codes):
-        return math.nan
-    with sklearn.config_context(working_memory=_WORKING_MEMORY_MIB):
-        return float(silhouette_score(distances_or_profiles, codes, metric=metric))
 
 
 def _means(members: FloatArray, codes: IntArray) -> FloatArray:

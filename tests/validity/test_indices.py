@@ -2,14 +2,15 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.distance import cdist
-from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
+from scipy.spatial.distance import cdist, pdist, squareform
+from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_samples, silhouette_score
 
 from loadprofiles import validity
+from loadprofiles.distances.kernels import pairwise
 from loadprofiles.errors import ParameterError
-from loadprofiles.validity import validity_scores
+from loadprofiles.validity import dunn_precomputed, indices, judge, n_clusters_of, validity_scores
 
 # Two clusters of two profiles of two steps; with L = 2, d² is half the squared Euclidean distance.
 #   X0 = {(0, 0), (0, 2)}, X1 = {(6, 0), (6, 2)}, centroids (0, 1), (6, 1), mean of all (3, 1)
@@ -129,6 +130,21 @@ def test_general_indices_are_scikit_learns(seed):
     assert validity.calinski_harabasz(profiles, labels) == pytest.approx(calinski_harabasz_score(profiles, labels))
 
 
+def test_davies_bouldin_is_the_mean_of_the_worst_ratios_of_widths_to_gaps():
+    # mean distance to the centroid 1 in both clusters, centroids 6 apart: (1 + 1) / 6 for each
+    assert validity.davies_bouldin(PROFILES, LABELS) == pytest.approx(1 / 3)
+
+
+def test_calinski_harabasz_is_the_ratio_of_the_variances_between_and_within():
+    # between: 4 profiles whose centroids are 3 from the mean, 36 over k - 1 = 1; within: 4 · 1² over n - k = 2
+    assert validity.calinski_harabasz(PROFILES, LABELS) == pytest.approx((36 / 1) / (4 / 2))
+
+
+def test_silhouette_by_hand():
+    # each profile: a = 2 to the other of its cluster, b = the mean of 6 and sqrt(6² + 2²)
+    assert validity.silhouette(PROFILES, LABELS) == pytest.approx(1 - 2 / ((6 + math.sqrt(40)) / 2))
+
+
 def test_silhouette_on_a_float32_matrix_is_that_of_its_distances():
     profiles, labels, _ = random_clustering(0)
     distances = cdist(profiles, profiles).astype(np.float32)
@@ -149,14 +165,43 @@ def test_dunn_is_the_narrowest_gap_over_the_widest_cluster():
     assert validity.dunn(PROFILES, LABELS) == pytest.approx(6 / 2)
 
 
-def test_dunn_in_blocks_equals_dunn_at_once(monkeypatch):
+def test_extremes_in_blocks_equal_those_at_once(monkeypatch):
     profiles, labels, _ = random_clustering(0)
     distances = cdist(profiles, profiles)
     same = labels[:, None] == labels
+    expected = distances[~same].min(), distances[same].max()
+    assert np.sqrt(indices._extremes(profiles, labels)) == pytest.approx(expected)
+    monkeypatch.setattr(indices, "_BLOCK_ELEMENTS", 7 * len(profiles))
+    assert np.sqrt(indices._extremes(profiles, labels)) == pytest.approx(expected)
+    assert validity.dunn(profiles, labels) == pytest.approx(expected[0] / expected[1])
+
+
+@pytest.mark.parametrize("unit", [1e-20, 1.0, 1e20])
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_float32_distances_tell_apart_profiles_of_any_unit_and_level(unit, offset):
+    profiles, labels, _ = random_clustering(5)
+    moved = (profiles + offset) * unit
+    assert validity.silhouette(moved, labels) == pytest.approx(silhouette_score(profiles, labels), abs=1e-6)
+    assert validity.dunn(moved, labels) == pytest.approx(validity.dunn(profiles, labels), rel=1e-9)
+
+
+def test_dunn_is_exact_where_float32_cannot_tell_the_nearest_pairs_apart():
+    rng = np.random.default_rng(0)
+    profiles, labels, representatives = random_clustering(1, n_profiles=60)
+    # each profile of cluster 0 gets a twin in cluster 1, so near that rounding to float32 turns their order about
+    near = profiles[labels == 0]
+    aside = rng.standard_normal(near.shape)
+    aside /= np.linalg.norm(aside, axis=1, keepdims=True)
+    twins = near + 1e-6 * (1 + 0.01 * rng.random((len(near), 1))) * aside
+    profiles, labels = np.vstack([profiles, twins]), np.r_[labels, np.ones(len(twins), dtype=int)]
+    distances = cdist(profiles, profiles)
+    same = labels[:, None] == labels
     expected = distances[~same].min() / distances[same].max()
-    assert validity.dunn(profiles, labels) == pytest.approx(expected)
-    monkeypatch.setattr("loadprofiles.validity.indices._BLOCK_ELEMENTS", 7 * len(profiles))
-    assert validity.dunn(profiles, labels) == pytest.approx(expected)
+    assert validity.dunn(profiles, labels) == pytest.approx(expected, rel=1e-9)
+    matrix = squareform(pairwise(profiles, 0))
+    assert dunn_precomputed(matrix, labels) != pytest.approx(expected, rel=1e-2)
+    scores = validity_scores(profiles, labels, representatives, euclidean_matrix=matrix)
+    assert scores["Dunn"] == pytest.approx(expected, rel=1e-9)
 
 
 # --- degenerate clusterings
@@ -263,6 +308,87 @@ def test_directions_prefer_the_true_labels_to_shuffled_ones():
     assert {name for name in gains if gains[name] > 0} == compact
 
 
+def test_directions_prefer_representatives_that_peak_when_their_profiles_do():
+    # half of the profiles peak at step 3 and at 8, half at 14 and at 19; ripples, not prominent, go with them
+    steps = np.arange(24)
+    early = np.where(np.isin(steps, (3, 8)), 1.0, 0.05) + 0.02 * (steps == 11)
+    late = np.where(np.isin(steps, (14, 19)), 1.0, 0.05) + 0.02 * (steps == 6)
+    profiles = np.array([early, early, late, late])
+    profiles /= np.linalg.norm(profiles, axis=1, keepdims=True)
+    good = validity_scores(profiles, [0, 0, 1, 1], profiles[[0, 2]])
+    # the second cluster is represented by a profile that is like the first's
+    bad = validity_scores(profiles, [0, 0, 1, 1], profiles[[0, 1]])
+    gains = {name: validity.PEAK_DIRECTIONS[name] * (good[name] - bad[name]) for name in validity.PEAK_DIRECTIONS}
+    assert {name for name in gains if gains[name] > 0} == set(validity.PEAK_DIRECTIONS)
+
+
+def test_a_euclidean_matrix_gives_the_scores_of_the_profiles():
+    profiles, labels, representatives = random_clustering(4)
+    matrix = squareform(pairwise(profiles, 0))
+    given_matrix = validity_scores(profiles, labels, representatives, matrix, matrix, threads=2)
+    assert given_matrix == pytest.approx(validity_scores(profiles, labels, representatives, matrix), rel=1e-6)
+    assert given_matrix["Silhouette Score"] == given_matrix["Silhouette DTW"]
+    assert given_matrix == validity_scores(profiles, labels, representatives, matrix, matrix, checked=True)
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    clustering = random_clustering(6, n_profiles=300)
+    matrix = squareform(pairwise(clustering[0]))
+    scores = [validity_scores(*clustering, dtw_matrix=matrix, threads=threads) for threads in (1, 2, 5)]
+    assert scores[1:] == scores[:1] * 2
+
+
+def test_judge_gives_the_scores_and_the_silhouettes_they_are_the_means_of():
+    clustering = random_clustering(4)
+    matrix = squareform(pairwise(clustering[0]))
+    found = judge(*clustering, dtw_matrix=matrix)
+    assert found.scores == validity_scores(*clustering, dtw_matrix=matrix)
+    assert list(found.silhouettes) == ["Euclidean", "DTW"]
+    expected = silhouette_samples(matrix.astype(float), clustering[1], metric="precomputed")
+    assert found.silhouettes["DTW"] == pytest.approx(expected)
+    assert found.silhouettes["Euclidean"] == pytest.approx(silhouette_samples(*clustering[:2]), abs=1e-6)
+    assert found.scores["Silhouette Score"] == pytest.approx(found.silhouettes["Euclidean"].mean())
+    assert list(judge(*clustering).silhouettes) == ["Euclidean"]
+
+
+@pytest.mark.parametrize("with_matrix", [False, True])
+def test_profiles_in_no_cluster_are_left_out_of_all_indices(with_matrix):
+    profiles, labels, representatives = random_clustering(4, n_profiles=80)
+    noise = np.random.default_rng(1).random(80) < 0.3
+    noise[:4] = [True, False, False, False]
+
+    def found(kept, numbers):
+        matrix = squareform(pairwise(profiles[kept]))
+        euclidean = squareform(pairwise(profiles[kept], 0)) if with_matrix else None
+        return judge(profiles[kept], numbers, representatives, matrix, euclidean)
+
+    without = found(~noise, labels[~noise])
+    with_noise = found(np.ones(80, dtype=bool), np.where(noise, -1, labels))
+    assert with_noise.scores == pytest.approx(without.scores, rel=1e-6)
+    for name, samples in with_noise.silhouettes.items():
+        assert np.isnan(samples).tolist() == noise.tolist()
+        assert samples[~noise] == pytest.approx(without.silhouettes[name], abs=1e-6)
+
+
+def test_a_sample_is_of_profiles_in_clusters_and_silhouettes_are_of_the_sample_only():
+    profiles, labels, representatives = random_clustering(0, n_profiles=200)
+    labels = np.where(np.arange(200) % 4 == 3, -1, labels)
+    matrix = squareform(pairwise(profiles, 0))
+    found = judge(profiles, labels, representatives, matrix, matrix, max_silhouette_profiles=50)
+    drawn = ~np.isnan(found.silhouettes["Euclidean"])
+    assert drawn.sum() == 50
+    assert (labels[drawn] >= 0).all()
+    expected = silhouette_samples(profiles[drawn], labels[drawn])
+    assert found.silhouettes["Euclidean"][drawn] == pytest.approx(expected, abs=1e-6)
+    assert np.array_equal(found.silhouettes["DTW"], found.silhouettes["Euclidean"], equal_nan=True)
+    assert found.scores["Silhouette Score"] == pytest.approx(expected.mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize(("labels", "count"), [([0, 1, 1, 7], 3), ([-1, -1], 0), ([-1, 3], 1), ([], 0)])
+def test_clusters_are_counted_without_the_profiles_in_none(labels, count):
+    assert n_clusters_of(labels) == count
+
+
 def test_beyond_the_limit_the_quadratic_indices_use_a_seeded_sample():
     profiles, labels, representatives = random_clustering(0, n_profiles=200)
     distances = cdist(profiles, profiles).astype(np.float32)
@@ -336,7 +462,81 @@ def test_ratio_indices_do_not_depend_on_the_unit(clustering, factor):
     assert scaled["MIA"] == pytest.approx(factor * scores["MIA"])
 
 
+def naive_dunn(profiles, labels):
+    kept = labels >= 0
+    distances, same = cdist(profiles[kept], profiles[kept]), labels[kept][:, None] == labels[kept]
+    return distances[~same].min() / distances[same].max() if distances[same].max() > 0 else None
+
+
+def check_against_scikit_learn(profiles, labels, scores):
+    """What scikit-learn has, or that the score is left out where it divides by zero or refuses."""
+    kept = labels >= 0
+    profiles, labels = profiles[kept], labels[kept]
+    k = np.unique(labels).size
+    oracles = {
+        "Silhouette Score": silhouette_score,
+        "DB Index": davies_bouldin_score,
+        "Calinski-Harabasz": calinski_harabasz_score,
+    }
+    if k == len(labels):
+        assert not set(oracles) & set(scores)
+        return
+    means = np.array([profiles[labels == label].mean(axis=0) for label in np.unique(labels)])
+    spread = any(len(np.unique(profiles[labels == label], axis=0)) > 1 for label in np.unique(labels))
+    defined = {"Silhouette Score": True, "DB Index": pdist(means).min() > 1e-8, "Calinski-Harabasz": spread}
+    for name, oracle in oracles.items():
+        if defined[name]:
+            assert scores[name] == pytest.approx(oracle(profiles, labels), rel=1e-6, abs=1e-6), name
+        else:
+            assert name not in scores
+
+
+# few levels: days of zeros, duplicates, equal profiles and days without a peak are common
+tables = st.integers(3, 5).flatmap(
+    lambda steps: st.lists(st.lists(st.integers(0, 2), min_size=steps, max_size=steps), min_size=2, max_size=9)
+)
+
+
+@settings(max_examples=300)
+@given(tables, st.data())
+def test_no_table_of_profiles_and_no_labels_make_an_index_fail(table, data):
+    profiles = np.array(table, dtype=float)
+    n_profiles = len(profiles)
+    everyone_alone = data.draw(st.booleans())
+    numbers = st.lists(st.integers(-1, 3), min_size=n_profiles, max_size=n_profiles)
+    labels = np.arange(n_profiles) if everyone_alone else np.array(data.draw(numbers))
+    if n_clusters_of(labels) < 2:
+        labels[:2] = 0, 1
+    rows = st.lists(st.integers(0, n_profiles - 1), min_size=n_profiles + 4, max_size=n_profiles + 4)
+    representatives = profiles[data.draw(rows)]
+    matrices = (squareform(pairwise(profiles)), squareform(pairwise(profiles, 0)))
+    found = judge(profiles, labels, representatives, *(matrices if data.draw(st.booleans()) else ()))
+    assert set(found.scores) <= set(validity.DIRECTIONS)
+    assert all(math.isfinite(score) for score in found.scores.values())
+    assert all(found.scores[name] >= 0 for name in found.scores if not name.startswith("Silhouette"))
+    for samples in found.silhouettes.values():
+        assert np.array_equal(np.isnan(samples), labels < 0)
+        assert (np.abs(samples[labels >= 0]) <= 1).all()
+    check_against_scikit_learn(profiles, labels, found.scores)
+    assert found.scores.get("Dunn") == pytest.approx(naive_dunn(profiles, labels))
+
+
 # --- what is refused
+
+
+def test_a_euclidean_matrix_of_other_profiles_is_refused():
+    profiles, labels, representatives = random_clustering(0)
+    matrix = squareform(pairwise(profiles, 0))
+    with pytest.raises(ParameterError, match=r"shape \(49, 49\) but there are 50 profiles"):
+        validity_scores(profiles, labels, representatives, euclidean_matrix=matrix[1:, 1:])
+    for other in (matrix[::-1, ::-1], 2 * matrix, squareform(pairwise(profiles))):
+        with pytest.raises(ParameterError, match="not of these profiles: 0 and 1 are "):
+            validity_scores(profiles, labels, representatives, euclidean_matrix=other, checked=True)
+
+
+def test_only_noise_and_one_cluster_are_refused():
+    with pytest.raises(ParameterError, match="1 cluster where validity needs at least 2"):
+        validity_scores(PROFILES, [0, 0, -1, -1], CENTROIDS)
 
 
 @pytest.mark.parametrize("index", BY_PARTITION)

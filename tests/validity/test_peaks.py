@@ -194,6 +194,14 @@ def test_representatives_without_members_are_ignored():
     assert peak_scores(profiles, moved, with_empty) == peak_scores(profiles, labels, representatives)
 
 
+def test_profiles_in_no_cluster_count_in_no_score():
+    profiles, labels, representatives = random_clustering(2)
+    noise = np.arange(len(profiles)) % 5 == 4
+    assert peak_scores(profiles, np.where(noise, -1, labels), representatives) == peak_scores(
+        profiles[~noise], labels[~noise], representatives
+    )
+
+
 def naive_line(p, c, kind):
     """One profile's score by loops over sets of peak positions; None: left out of the mean."""
     near_c = {step + shift for step in c for shift in (-1, 0, 1)}
@@ -313,7 +321,8 @@ def test_nan_in_representatives_is_refused():
     ("profiles", "labels", "representatives", "message"),
     [
         (np.ones((2, 3)), [0, 2], np.ones((2, 3)), "2 representatives"),
-        (np.ones((2, 3)), [-1, 0], np.ones((2, 3)), "from -1 to 0"),
+        (np.ones((2, 3)), [-2, 0], np.ones((2, 3)), "-1 for none, not -2"),
+        (np.ones((2, 3)), [-1, -1], np.ones((2, 3)), "labels hold 0 clusters"),
         (np.ones((2, 3)), [0, 1, 1], np.ones((2, 3)), r"shape \(2,\), not \(3,\)"),
         (np.ones((2, 3)), [0.0, 1.0], np.ones((2, 3)), "integers"),
         (np.ones((2, 3)), [0, 1], np.ones((2, 4)), "4 steps a day but profiles have 3"),
