@@ -1,0 +1,34 @@
+"""Every figure of the project: as matplotlib Figures and as pages; shared by steps, notebook and dashboard."""
+
+from loadprofiles.plots.clusters import (
+    calendar,
+    cluster_centers,
+    cluster_sizes,
+    dendrogram,
+    k_curve,
+    shares,
+    silhouettes,
+    som_map,
+)
+from loadprofiles.plots.interactive import clusters_page
+from loadprofiles.plots.style import cluster_color, save
+from loadprofiles.plots.sweep import comparison, comparison_page
+from loadprofiles.plots.view import NOISE, ClusterView
+
+__all__ = [
+    "NOISE",
+    "ClusterView",
+    "calendar",
+    "cluster_centers",
+    "cluster_color",
+    "cluster_sizes",
+    "clusters_page",
+    "comparison",
+    "comparison_page",
+    "dendrogram",
+    "k_curve",
+    "save",
+    "shares",
+    "silhouettes",
+    "som_map",
+]
