@@ -7,6 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # a single letter before the colon is a drive of Windows
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]+://", re.IGNORECASE)
@@ -17,6 +21,10 @@ HARMONIZED = "harmonized"
 ASSIGNMENTS = "assignments"
 REPRESENTATIVES = "representatives"
 K_CURVE = "k_curve"
+CLUSTER_SHARES = "cluster_shares"
+VALIDITY = "validity"
+STABILITY = "stability"
+LEADERBOARD = "leaderboard"
 READINGS = "readings"
 FINDINGS = "findings"
 METERS = "meters"
@@ -26,6 +34,15 @@ CLUSTER_CENTERS = "clusterCenters.png"
 CLUSTER_CENTERS_HIGH_RES = "clusterCentersHighRes.png"
 CLUSTER_SIZES = "clusterPie.png"
 K_CURVE_FIGURE = "kCurve.png"
+CALENDAR_FIGURE = "clusterCalendar.png"
+SHARES_FIGURE = "clusterShares.png"
+SILHOUETTE_FIGURE = "silhouette.png"
+DENDROGRAM_FIGURE = "dendrogram.png"
+SOM_FIGURE = "somMap.png"
+CLUSTERS_PAGE = "clusters.html"
+COMPARISON_FIGURE = "comparison.png"
+COMPARISON_PAGE = "comparison.html"
+CLUSTER_MODEL = "clusters"
 """Names of artifacts, one a thing, the same in code, MLflow and README."""
 
 
@@ -67,6 +84,33 @@ class StepInput:
     digest: str
 
 
+@dataclass(frozen=True, eq=False)
+class ServedModel:
+    """A model that a step made, to be logged as an MLflow model that runs where the project is not.
+
+    Attributes:
+        name: Of the model within its run.
+        script: The module that loads and runs it ("models from code").
+        files: Files or folders that it reads, by name.
+        inputs: Columns of numbers that it takes.
+        outputs: Columns that it gives, with MLflow's type of each.
+        example: Rows of input.
+        packages: Those it needs, installed; their versions are taken down.
+        registered_name: Name in the registry; empty: not registered.
+        alias: To give to this version in the registry; empty: none.
+    """
+
+    name: str
+    script: Path
+    files: Mapping[str, Path]
+    inputs: tuple[str, ...]
+    outputs: tuple[tuple[str, str], ...]
+    example: "pd.DataFrame"
+    packages: tuple[str, ...]
+    registered_name: str = ""
+    alias: str = ""
+
+
 @dataclass
 class StepResult:
     """What a step made.
@@ -80,6 +124,7 @@ class StepResult:
         params: Parameters that the step chose itself.
         notes: Lines for the reader of the log.
         run_name: The run's name, where it is not the step's.
+        model: A model to be served.
     """
 
     outputs: dict[str, Path] = field(default_factory=dict)
@@ -90,6 +135,7 @@ class StepResult:
     params: dict[str, object] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     run_name: str = ""
+    model: ServedModel | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,30 +1,57 @@
-"""Clustering of normalised daily load profiles: k-means and k-medoids, Euclidean and DTW.
+"""Clustering of normalised daily load profiles: the models by name, and clusters ordered and named."""
 
-`fit` is the one way in; it takes any pair out of `MODELS` and `DISTANCE_METRICS` and returns clusters that
-are named and ordered by their representatives' time of peak.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import squareform
-from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from loadprofiles.choices import DISTANCE_METRICS, MODELS
-from loadprofiles.clustering.fasterpam import check_matrix, fasterpam
+from loadprofiles.choices import Grid, check_model
+from loadprofiles.clustering.base import ProfileClusterer
+from loadprofiles.clustering.density import Hdbscan
+from loadprofiles.clustering.hierarchy import Agglomerative
+from loadprofiles.clustering.kmeans import KMeans
+from loadprofiles.clustering.kmedoids import KMedoids
+from loadprofiles.clustering.kshape import KShape
+from loadprofiles.clustering.mixture import Gmm
 from loadprofiles.clustering.naming import order_and_name
-from loadprofiles.distances.alignment import alignment_sums
-from loadprofiles.distances.checks import check_profiles
-from loadprofiles.distances.kernels import cross, pairwise
+from loadprofiles.clustering.pairs import Pairs
+from loadprofiles.clustering.som import Som
 from loadprofiles.errors import ParameterError
+from loadprofiles.representatives import NO_CLUSTER, Clusters
 
-_DEFAULT_N_INIT = {"kmeans": 10, "kmedoids": 1}
 _MINUTES_PER_DAY = 1440
-_MAX_ITER = 50
-_LEAST_IMPROVEMENT = 1e-6
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What model to fit, and how.
+
+    Attributes:
+        model: one of `choices.MODELS`.
+        distance_metric: one of `choices.MODEL_METRICS` of the model.
+        radius: half-width of the DTW band in steps; None for no band.
+        seed: of all random draws.
+        init: where k-means and k-medoids start from, one of `choices.INITS`.
+        n_init: starts, of which the best counts; 0 for the model's own number.
+        linkage: of agglomerative clustering, one of `choices.LINKAGES`.
+        som_grid: rows and columns of the map; None for k×1.
+        min_cluster_size: fewest profiles in a cluster of hdbscan; 0 for a hundredth of all.
+        sample_size: most profiles of which all pairs are compared; 0 for all.
+        threads: how many; None for all processors. No result depends on it.
+    """
+
+    model: str
+    distance_metric: str = "euclidean"
+    radius: int | None = 1
+    seed: int = 0
+    init: str = "random"
+    n_init: int = 0
+    linkage: str = "auto"
+    som_grid: Grid | None = None
+    min_cluster_size: int = 0
+    sample_size: int = 0
+    threads: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,154 +59,85 @@ class Clustering:
     """Clusters of n profiles, ordered by time of peak.
 
     Attributes:
-        labels: (n,), each profile's cluster, 0..k-1; no cluster is empty.
-        representatives: (k, points), in the profiles' unit.
-        kind: what the representatives are: "centroid", "barycenter" or "medoid".
-        distances: (n,), to the own representative under the distance metric.
-        inertia: what the model makes small: the sum of squared distances for k-means, of distances for
-            k-medoids.
-        model: one of `MODELS`.
-        distance_metric: one of `DISTANCE_METRICS`.
-        n_clusters: k.
-        names: k readable names, all different.
+        labels: (n,), each profile's cluster, 0..k-1, or NO_CLUSTER; no cluster is empty.
+        distances: (n,), to the own representative; of a profile in no cluster, to the nearest.
+        inertia: what the model makes small, as of `ProfileClusterer`.
+        agreement: share of the profiles that `clusters` assigns to the cluster which the model gave them.
+        clusters: representatives and names, ready to be served.
+        estimator: the fitted model; its own labels are in another order.
     """
 
     labels: NDArray[np.int64]
-    representatives: NDArray[np.float64]
-    kind: str
     distances: NDArray[np.float64]
     inertia: float
-    model: str
-    distance_metric: str
-    n_clusters: int
-    names: tuple[str, ...]
+    agreement: float
+    clusters: Clusters
+    estimator: ProfileClusterer
+
+    @property
+    def n_clusters(self) -> int:
+        """The number of clusters that have members."""
+        return self.clusters.reference.n_clusters
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Readable names of the clusters, all different."""
+        return self.clusters.names
+
+    @property
+    def representatives(self) -> NDArray[np.float64]:
+        """Shape (k, points), in the profiles' unit."""
+        return self.clusters.reference.representatives
 
 
-@dataclass(frozen=True, eq=False)
-class _Problem:
-    """What is asked; `distinct` are the numbers of the first of each set of equal profiles."""
+def make_model(settings: ModelSettings, n_clusters: int) -> ProfileClusterer:
+    """The estimator of a model.
 
-    profiles: NDArray[np.float32]
-    distinct: NDArray[np.int64]
-    n_clusters: int
-    radius: int | None
-    dtw_matrix: NDArray[np.float32] | None
-    seed: int
-    n_init: int
+    Args:
+        settings: What is asked for.
+        n_clusters: k; without effect on hdbscan.
 
-
-@dataclass(frozen=True, eq=False)
-class _Solution:
-    labels: NDArray[np.int64]
-    representatives: NDArray[np.float64]
-    distances: NDArray[np.float64]
-    inertia: float
+    Raises:
+        ParameterError: The model does not work with the distance metric.
+    """
+    check_model(settings.model, settings.distance_metric)
+    return _MAKERS[settings.model](settings, n_clusters)
 
 
-def fit(
-    profiles: ArrayLike,
-    model: str,
-    distance_metric: str,
-    n_clusters: int,
-    *,
-    radius: int | None = 1,
-    dtw_matrix: NDArray[np.float32] | None = None,
-    seed: int = 0,
-    n_init: int | None = None,
-) -> Clustering:
+def fit(profiles: ArrayLike, settings: ModelSettings, n_clusters: int, pairs: Pairs | None = None) -> Clustering:
     """Cluster profiles.
-
-    - kmeans, euclidean: scikit-learn's, from random profiles;
-    - kmeans, dtw: assignment by DTW in turn with one step of DTW barycenter averaging (Petitjean,
-      Ketterlin & Gançarski 2011, doi:10.1016/j.patcog.2010.09.013) from random distinct profiles, at most
-      50 times; an empty cluster starts again from the profile that is farthest from its representative;
-    - kmedoids: FasterPAM (see `fasterpam`) from random distinct profiles, on the Euclidean distances
-      (computed here: 6 n^2 bytes) or on `dtw_matrix`.
 
     Args:
         profiles: (n, points), normalised, finite; local days starting at midnight.
-        model: one of `MODELS`.
-        distance_metric: one of `DISTANCE_METRICS`.
-        n_clusters: k, from 2 to the number of distinct profiles.
-        radius: half-width of the DTW band in steps, for kmeans; `None` for no band.
-        dtw_matrix: (n, n), for kmedoids with dtw: the distances between the profiles, in their order.
-        seed: of all random draws.
-        n_init: number of random starts, of which the best counts; 10 for kmeans, 1 for kmedoids.
+        settings: The model and its parameters.
+        n_clusters: k, from 2 to the number of distinct profiles; without effect on hdbscan.
+        pairs: The distances between the profiles under the metric, for models that work on them; else computed.
 
     Returns:
         The clusters, ordered and named by `order_and_name`; the same for the same arguments.
 
     Raises:
-        ParameterError: a value that cannot be used; the message names it.
+        ParameterError: A value that cannot be used; the message names it.
+        EmptyResultError: The model found no cluster.
     """
-    check_choice("model", model, MODELS)
-    check_choice("distance_metric", distance_metric, DISTANCE_METRICS)
-    values = check_profiles(profiles)
-    distinct = distinct_rows(values)
-    starts = _DEFAULT_N_INIT[model] if n_init is None else n_init
-    _check_numbers(n_clusters, distinct.size, starts, seed)
-    problem = _Problem(values, distinct, n_clusters, radius, dtw_matrix, seed, starts)
-    solve, kind = _SOLVERS[model, distance_metric]
-    solution = solve(problem)
-    order, names = order_and_name(solution.representatives, _resolution_minutes(values.shape[1]))
+    estimator = make_model(settings, n_clusters).fit(profiles, pairs=pairs)
+    order, names = order_and_name(estimator.representatives_, _resolution_minutes(estimator.n_features_in_))
+    reference = estimator.reference_.take(order)
+    labels, distances = np.append(np.argsort(order), NO_CLUSTER)[estimator.labels_], estimator.distances_
+    if estimator.is_nearest_:
+        # Of equally near representatives the first counts, and the order is another one now: one may lose all its days.
+        labels, distances = reference.assign(profiles, settings.threads)
+        present = np.unique(labels[labels != NO_CLUSTER])
+        reference, names = reference.take(present), tuple(names[cluster] for cluster in present)
+        labels = np.where(labels == NO_CLUSTER, NO_CLUSTER, np.searchsorted(present, labels))
     return Clustering(
-        labels=np.argsort(order)[solution.labels],
-        representatives=solution.representatives[order],
-        kind=kind,
-        distances=solution.distances,
-        inertia=solution.inertia,
-        model=model,
-        distance_metric=distance_metric,
-        n_clusters=n_clusters,
-        names=names,
+        labels=labels,
+        distances=distances,
+        inertia=estimator.inertia_,
+        agreement=estimator.agreement_,
+        clusters=Clusters(reference, names, estimator.kind, settings.model, settings.distance_metric),
+        estimator=estimator,
     )
-
-
-def assign(
-    profiles: ArrayLike, clustering: Clustering, radius: int | None = 1
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The nearest cluster of each profile under the clustering's distance metric.
-
-    Args:
-        profiles: (n, points), normalised as those the clustering was fitted to.
-        clustering: from `fit`.
-        radius: half-width of the DTW band in steps, as in `fit`; not used for euclidean.
-
-    Returns:
-        Clusters (n,), the first of equally near ones, and the distances (n,) to their representatives.
-
-    Raises:
-        ParameterError: the profiles are not finite or have another number of points.
-    """
-    band = radius if clustering.distance_metric == "dtw" else 0
-    return _nearest(check_profiles(profiles), clustering.representatives, band)
-
-
-def check_choice(what: str, found: str, allowed: tuple[str, ...]) -> None:
-    """Fail unless a name is one of those allowed.
-
-    Raises:
-        ParameterError: names what was found and what is allowed.
-    """
-    if found not in allowed:
-        raise ParameterError(f"{what} is {found!r}; it must be one of {', '.join(allowed)}")
-
-
-def distinct_rows(profiles: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Numbers of the first profile of each set of equal ones, ascending."""
-    _, first = np.unique(profiles, axis=0, return_index=True)
-    return np.sort(first)
-
-
-def _check_numbers(n_clusters: int, n_distinct: int, n_init: int, seed: int) -> None:
-    if n_clusters < 2:
-        raise ParameterError(f"number of clusters is {n_clusters}; it must be at least 2")
-    if n_clusters > n_distinct:
-        raise ParameterError(f"number of clusters is {n_clusters}, but there are only {n_distinct} distinct profiles")
-    if n_init < 1:
-        raise ParameterError(f"n_init is {n_init}; it must be at least 1")
-    if not 0 <= seed < 2**32:
-        raise ParameterError(f"seed is {seed}; it must lie in 0..{2**32 - 1}")
 
 
 def _resolution_minutes(n_points: int) -> int:
@@ -188,106 +146,72 @@ def _resolution_minutes(n_points: int) -> int:
     return _MINUTES_PER_DAY // n_points
 
 
-def _kmeans_euclidean(problem: _Problem) -> _Solution:
-    estimator = KMeans(problem.n_clusters, init="random", n_init=problem.n_init, random_state=problem.seed)
-    # Its threads gain nothing at this size, wait for each other busily (twenty times slower beside another
-    # process), and add up in the order in which they end.
-    with threadpool_limits(1):
-        estimator.fit(problem.profiles.astype(np.float64))
-    labels = estimator.labels_.astype(np.int64)
-    centroids = np.asarray(estimator.cluster_centers_, np.float64)
-    distances = np.linalg.norm(problem.profiles - centroids[labels], axis=1)
-    return _Solution(labels, centroids, distances, float(estimator.inertia_))
+def _kmeans(settings: ModelSettings, n_clusters: int) -> ProfileClusterer:
+    return KMeans(
+        n_clusters,
+        metric=settings.distance_metric,
+        radius=settings.radius,
+        init=settings.init,
+        n_init=settings.n_init or 10,
+        random_state=settings.seed,
+        threads=settings.threads,
+    )
 
 
-def _kmeans_dtw(problem: _Problem) -> _Solution:
-    generator = np.random.default_rng(problem.seed)
-    solutions = []
-    for _ in range(problem.n_init):
-        start = _draw(generator, problem)
-        solutions.append(lloyd_dtw(problem.profiles, problem.profiles[start], problem.radius))
-    return min(solutions, key=lambda solution: solution.inertia)
+def _kmedoids(settings: ModelSettings, n_clusters: int) -> ProfileClusterer:
+    return KMedoids(
+        n_clusters,
+        metric=settings.distance_metric,
+        radius=settings.radius,
+        init=settings.init,
+        n_init=settings.n_init or 1,
+        sample_size=settings.sample_size or None,
+        random_state=settings.seed,
+        threads=settings.threads,
+    )
 
 
-def lloyd_dtw(
-    profiles: NDArray[np.float32], start: ArrayLike, radius: int | None, max_iter: int = _MAX_ITER
-) -> _Solution:
-    """One run of k-means with DTW: assignment and one DBA step in turn, each of which lessens the inertia.
-
-    It ends when a turn lessens the inertia by less than a millionth. (Labels that stay are no reason to
-    stop: the barycenters may still be on their way.)
-    """
-    solution = _assigned(profiles, np.array(start, np.float64), radius)
-    for _ in range(max_iter):
-        sums, counts = alignment_sums(profiles, solution.representatives, solution.labels, radius)
-        improved = _assigned(profiles, sums / counts, radius)
-        gain = solution.inertia - improved.inertia
-        if gain > 0:
-            solution = improved
-        if gain <= _LEAST_IMPROVEMENT * solution.inertia:
-            break
-    return solution
+def _agglomerative(settings: ModelSettings, n_clusters: int) -> ProfileClusterer:
+    return Agglomerative(
+        n_clusters,
+        metric=settings.distance_metric,
+        linkage=settings.linkage,
+        radius=settings.radius,
+        sample_size=settings.sample_size or None,
+        random_state=settings.seed,
+        threads=settings.threads,
+    )
 
 
-def _assigned(profiles: NDArray[np.float32], representatives: NDArray[np.float64], radius: int | None) -> _Solution:
-    """Assign profiles to their nearest representatives, and a profile to each that stays without one."""
-    labels, distances = _nearest(profiles, representatives, radius)
-    filled = representatives.copy()
-    sizes = np.bincount(labels, minlength=len(filled))
-    for empty in np.flatnonzero(sizes == 0):
-        # Not the last profile of another cluster, which would then be the empty one.
-        farthest = int(np.argmax(np.where(sizes[labels] > 1, distances, -1.0)))
-        sizes[labels[farthest]] -= 1
-        sizes[empty] = 1
-        labels[farthest] = empty
-        distances[farthest] = 0.0
-        filled[empty] = profiles[farthest]
-    return _Solution(labels, filled, distances, float(np.sum(distances**2)))
+def _som(settings: ModelSettings, n_clusters: int) -> ProfileClusterer:
+    return Som(n_clusters, grid=settings.som_grid, random_state=settings.seed, threads=settings.threads)
 
 
-def _kmedoids_euclidean(problem: _Problem) -> _Solution:
-    # The kernel without a band, instead of a library's: exactly symmetric, and zero between equal profiles.
-    return _kmedoids(problem, squareform(pairwise(problem.profiles, 0)))
+def _kshape(settings: ModelSettings, n_clusters: int) -> ProfileClusterer:
+    return KShape(n_clusters, n_init=settings.n_init or 3, random_state=settings.seed, threads=settings.threads)
 
 
-def _kmedoids_dtw(problem: _Problem) -> _Solution:
-    if problem.dtw_matrix is None:
-        raise ParameterError(
-            "kmedoids with dtw needs the DTW matrix of the profiles (dtw_matrix), none was given; "
-            "compute it in the harmonization step with compute_dtw=true"
-        )
-    matrix = check_matrix(problem.dtw_matrix)
-    if len(matrix) != len(problem.profiles):
-        raise ParameterError(
-            f"the DTW matrix is of {len(matrix)} profiles, but {len(problem.profiles)} are to be clustered"
-        )
-    return _kmedoids(problem, matrix)
+def _hdbscan(settings: ModelSettings, _n_clusters: int) -> ProfileClusterer:
+    return Hdbscan(
+        settings.min_cluster_size or None,
+        metric=settings.distance_metric,
+        radius=settings.radius,
+        sample_size=settings.sample_size or None,
+        random_state=settings.seed,
+        threads=settings.threads,
+    )
 
 
-def _kmedoids(problem: _Problem, matrix: NDArray[np.float32]) -> _Solution:
-    generator = np.random.default_rng(problem.seed)
-    runs = [fasterpam(matrix, _draw(generator, problem)) for _ in range(problem.n_init)]
-    medoids, labels, loss = min(runs, key=lambda run: run[2])
-    distances = matrix[medoids[labels], np.arange(len(labels))].astype(np.float64)
-    return _Solution(labels, problem.profiles[medoids].astype(np.float64), distances, loss)
+def _gmm(settings: ModelSettings, n_clusters: int) -> ProfileClusterer:
+    return Gmm(n_clusters, n_init=settings.n_init or 1, random_state=settings.seed, threads=settings.threads)
 
 
-def _draw(generator: np.random.Generator, problem: _Problem) -> NDArray[np.int64]:
-    """Numbers of k distinct profiles to start from."""
-    return generator.choice(problem.distinct, problem.n_clusters, replace=False)
-
-
-def _nearest(
-    profiles: NDArray[np.float32], representatives: NDArray[np.float64], radius: int | None
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    distances = cross(profiles, representatives, radius)
-    labels = distances.argmin(axis=1).astype(np.int64)
-    return labels, distances[np.arange(len(labels)), labels].astype(np.float64)
-
-
-_SOLVERS: dict[tuple[str, str], tuple[Callable[[_Problem], _Solution], str]] = {
-    ("kmeans", "euclidean"): (_kmeans_euclidean, "centroid"),
-    ("kmeans", "dtw"): (_kmeans_dtw, "barycenter"),
-    ("kmedoids", "euclidean"): (_kmedoids_euclidean, "medoid"),
-    ("kmedoids", "dtw"): (_kmedoids_dtw, "medoid"),
+_MAKERS: Mapping[str, Callable[[ModelSettings, int], ProfileClusterer]] = {
+    "kmeans": _kmeans,
+    "kmedoids": _kmedoids,
+    "agglomerative": _agglomerative,
+    "som": _som,
+    "kshape": _kshape,
+    "hdbscan": _hdbscan,
+    "gmm": _gmm,
 }

@@ -1,80 +1,124 @@
-"""Choice of the number of clusters."""
+"""Choice of the number of clusters, and how much clusters depend on the seed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import squareform
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import adjusted_rand_score
+from tqdm import tqdm
 
-from loadprofiles.choices import DISTANCE_METRICS, MODELS
-from loadprofiles.clustering.fasterpam import check_matrix
-from loadprofiles.clustering.models import check_choice, distinct_rows, fit
-from loadprofiles.distances.checks import check_profiles
-from loadprofiles.distances.kernels import pairwise
+from loadprofiles.choices import K_RULES, MODEL_WITHOUT_K, check_model
+from loadprofiles.clustering.base import distinct_rows, random_rows
+from loadprofiles.clustering.models import Clustering, ModelSettings, fit
+from loadprofiles.clustering.pairs import Pairs, check_fits, pairs_of
+from loadprofiles.distances.checks import Floats, check_profiles
 from loadprofiles.errors import ParameterError
+from loadprofiles.validity import RANKED, rank_table, silhouette_samples, validity_scores
 
-# Silhouettes of float32 distances that are nearer to each other than this are equal.
+# Silhouettes of float32 distances that are nearer to each other than this are equal, as are mean ranks.
 _SAME = 1e-6
+MAX_PROFILES = 4000
 
 
 def choose_k(
     profiles: ArrayLike,
-    model: str,
-    distance_metric: str,
+    settings: ModelSettings,
     k_values: Iterable[int] = range(3, 21),
     *,
-    radius: int | None = 1,
-    dtw_matrix: NDArray[np.float32] | None = None,
-    max_profiles: int = 4000,
-    seed: int = 0,
+    rule: str = "silhouette",
+    pairs: Pairs | None = None,
+    max_profiles: int = MAX_PROFILES,
 ) -> tuple[int, pd.DataFrame]:
-    """The number of clusters with the highest silhouette (Rousseeuw 1987).
+    """The number of clusters that a rule finds best.
 
-    The rule: draw at most `max_profiles` profiles; cluster that sample with `fit` for every k that is
-    smaller than its number of distinct profiles; take the mean silhouette on the distances of the
-    clustering's own metric; the highest wins, and of equal ones (within 1e-6) the smallest k.
+    Draw at most `max_profiles` profiles; cluster that sample with `fit` for every k that is smaller than its number of
+    distinct profiles. Then, by rule,
+
+    - `silhouette`: the highest mean silhouette (Rousseeuw 1987) on distances under the model's own metric wins;
+    - `ranks`: the k are ranked by each of `validity.RANKED` (the silhouette being that of the own metric), and the
+      least mean rank wins.
+
+    Of equally good ones (within 1e-6) the smallest k.
 
     Args:
         profiles: (n, points), normalised, finite.
-        model: one of `MODELS`.
-        distance_metric: one of `DISTANCE_METRICS`.
+        settings: The model and its parameters.
         k_values: the numbers to try, each at least 2.
-        radius: half-width of the DTW band in steps; `None` for no band.
-        dtw_matrix: (n, n), the DTW distances between the profiles in their order; without it those of the
-            sample are computed.
+        rule: one of `choices.K_RULES`.
+        pairs: The distances between the profiles under the model's metric; without it those of the sample are computed.
         max_profiles: size of the sample, at least 3; its square matrix takes 4 max_profiles^2 bytes.
-        seed: of the sample and of the clusterings.
 
     Returns:
-        k, and the curve: columns `k` (ascending) and `silhouette` (-1 to 1, higher is better).
+        k, and the curve: columns `k` (ascending), `silhouette` (-1 to 1, higher is better) and, for `ranks`, the other
+        indices and `mean_rank`.
 
     Raises:
         ParameterError: a value that cannot be used, or no k below the number of distinct profiles.
     """
-    check_choice("model", model, MODELS)
-    check_choice("distance_metric", distance_metric, DISTANCE_METRICS)
+    check_model(settings.model, settings.distance_metric)
+    if settings.model == MODEL_WITHOUT_K or settings.som_grid:
+        by = f"som_grid {settings.som_grid}" if settings.som_grid else f"{MODEL_WITHOUT_K} itself"
+        raise ParameterError(f"the number of clusters is set by {by}; there is none to choose")
+    if rule not in K_RULES:
+        raise ParameterError(f"k_rule is {rule!r}; it must be one of {', '.join(K_RULES)}")
     values = check_profiles(profiles)
     if max_profiles < 3:
         raise ParameterError(f"max_profiles is {max_profiles}; it must be at least 3")
-    sample = _sample(len(values), max_profiles, seed)
+    sample = random_rows(len(values), max_profiles, settings.seed)
     chosen = values[sample]
     usable = _usable(k_values, distinct_rows(chosen).size)
-    distances = _distances(values, sample, distance_metric, radius, dtw_matrix)
-    matrix = distances if distance_metric == "dtw" else None
-    silhouettes = []
-    for k in usable:
-        labels = fit(chosen, model, distance_metric, k, radius=radius, dtw_matrix=matrix, seed=seed).labels
-        silhouettes.append(float(silhouette_score(distances, labels, metric="precomputed")))
-    best = next(k for k, value in zip(usable, silhouettes, strict=True) if value >= max(silhouettes) - _SAME)
-    return best, pd.DataFrame({"k": usable, "silhouette": silhouettes})
+    own = _own_pairs(values, sample, settings, pairs)
+    curve = _curve(chosen, replace(settings, sample_size=0), usable, own, every_index=rule == "ranks")
+    if rule == "ranks":
+        curve["mean_rank"] = rank_table(curve.rename(columns={"silhouette": "Silhouette Score"}), RANKED)
+        return _first_best(usable, -curve["mean_rank"].to_numpy()), curve
+    return _first_best(usable, curve["silhouette"].to_numpy()), curve
 
 
-def _sample(n_profiles: int, max_profiles: int, seed: int) -> NDArray[np.int64]:
-    if n_profiles <= max_profiles:
-        return np.arange(n_profiles)
-    return np.sort(np.random.default_rng(seed).choice(n_profiles, max_profiles, replace=False))
+def stability(
+    profiles: ArrayLike, settings: ModelSettings, found: Clustering, further_seeds: int, pairs: Pairs | None = None
+) -> pd.DataFrame:
+    """How alike the clusters of different seeds are: adjusted Rand index (Hubert & Arabie 1985) of each pair of seeds.
+
+    Args:
+        profiles: (n, points), as `found` was fitted to.
+        settings: The model and its parameters, with the seed of `found`; the further ones follow it.
+        found: The clustering of the first seed.
+        further_seeds: How many more, at least 1.
+        pairs: As `found` was fitted with.
+
+    Returns:
+        `seed`, `other_seed`, `adjusted_rand` (1: the same clusters; 0: as alike as by chance).
+    """
+    seeds = range(settings.seed, settings.seed + further_seeds + 1)
+    labels = {settings.seed: found.labels}
+    for seed in tqdm(seeds[1:], desc="stability", unit="seed", disable=None):
+        labels[seed] = fit(profiles, replace(settings, seed=seed), found.n_clusters, pairs).labels
+    rows = [(a, b, float(adjusted_rand_score(labels[a], labels[b]))) for a, b in combinations(seeds, 2)]
+    return pd.DataFrame(rows, columns=["seed", "other_seed", "adjusted_rand"])
+
+
+def _curve(
+    chosen: Floats, settings: ModelSettings, k_values: Sequence[int], own: Pairs, *, every_index: bool
+) -> pd.DataFrame:
+    euclidean = own if settings.distance_metric == "euclidean" or not every_index else pairs_of(chosen, 0)
+    rows = []
+    for k in tqdm(k_values, desc="number of clusters", unit="k", disable=None):
+        found = fit(chosen, settings, k, own)
+        silhouettes = silhouette_samples(own.square, found.labels)
+        row = {"k": k, "silhouette": float(np.nanmean(silhouettes))}
+        if every_index:
+            scores = validity_scores(chosen, found.labels, found.representatives, euclidean_matrix=euclidean.square)
+            row |= {name: scores.get(name, np.nan) for name in RANKED if name != "Silhouette Score"}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _first_best(k_values: Sequence[int], goodness: NDArray[np.float64]) -> int:
+    return next(k for k, value in zip(k_values, goodness, strict=True) if value >= goodness.max() - _SAME)
 
 
 def _usable(k_values: Iterable[int], n_distinct: int) -> list[int]:
@@ -90,20 +134,10 @@ def _usable(k_values: Iterable[int], n_distinct: int) -> list[int]:
     return usable
 
 
-def _distances(
-    profiles: NDArray[np.float32],
-    sample: NDArray[np.int64],
-    distance_metric: str,
-    radius: int | None,
-    dtw_matrix: NDArray[np.float32] | None,
-) -> NDArray[np.float32]:
-    """Square distances of the sample under the metric."""
-    if distance_metric == "dtw" and dtw_matrix is not None:
-        if len(dtw_matrix) != len(profiles):
-            raise ParameterError(
-                f"the DTW matrix is of {len(dtw_matrix)} profiles, but {len(profiles)} are to be clustered"
-            )
-        return check_matrix(dtw_matrix[np.ix_(sample, sample)])
-    band = radius if distance_metric == "dtw" else 0
-    square: NDArray[np.float32] = squareform(pairwise(profiles[sample], band))
-    return square
+def _own_pairs(values: Floats, sample: NDArray[np.int64], settings: ModelSettings, pairs: Pairs | None) -> Pairs:
+    """The sample's distances under the model's metric."""
+    if pairs is not None:
+        check_fits(pairs, len(values))
+        return pairs if len(sample) == len(values) else pairs.take(sample)
+    radius = settings.radius if settings.distance_metric == "dtw" else 0
+    return pairs_of(values[sample], radius, settings.threads)
