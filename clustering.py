@@ -1,4 +1,4 @@
-"""Cluster the harmonized profiles; indices, assignments and figures of the result."""
+"""Cluster the harmonized profiles; indices, tables and figures of the result, and the model to be served."""
 
 import click
 
@@ -7,11 +7,12 @@ from loadprofiles import cli
 
 @click.command(help=__doc__)
 @cli.path_option("in_csv", "harmonized.csv", "Harmonized table.")
-@cli.model
-@cli.distance_metric
-@cli.number_of_clusters
 @cli.dtw_path
-@cli.radius
+@cli.clustering
+@cli.description_csv
+@cli.path_option("customers_folder", "", "Folder with the sheet of the customers' sectors; empty: none.", optional=True)
+@cli.customers_layout
+@cli.jobs
 def main(**params: object) -> None:
     """Check the parameters, then run the step."""
     from loadprofiles.clustering.step import cluster  # heavy imports: only once the parameters are right

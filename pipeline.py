@@ -9,6 +9,7 @@ from loadprofiles import cli, workers
 from loadprofiles.step import Step, same
 
 KNOWN = ("smart_meter_description_csv", "corrections_csv")
+OF_METERS = ("smart_meter_description_csv", "customers_folder", "customers_layout")
 ETL = same(*KNOWN, "like_days", "resolution", "timezone", "jobs", "dask_scheduler")
 LIVE_SQL = same("sql_table", "sql_columns", "sql_meters", "sql_from", "sql_to")
 LIVE_MONGO = same("mongo_database", "mongo_collection", "correction_days")
@@ -30,23 +31,15 @@ CHAIN = (
          files=("customers_folder", "customers_layout", *KNOWN), source="customers_folder"),
     Step("harmonization", "harmonized_csv",
          same("compute_dtw", "dtw_path", "radius", "jobs", "dask_scheduler"), inputs=CLEAN),
-    Step("clustering",    "",                    same("model", "distance_metric", "number_of_clusters", "dtw_path",
-         "radius"), files=("dtw_path",),           inputs={"in_csv": "harmonized_csv"}),
+    Step("clustering",    "",                    same("dtw_path", "jobs", *OF_METERS, *cli.names_of(cli.clustering)),
+         files=("dtw_path", *OF_METERS),           inputs={"in_csv": "harmonized_csv"}),
 )
 # fmt: on
 
 
 @click.command(help=__doc__)
-@cli.boolean_option("load_new", "false", "Read the live databases again, rather than take over what was loaded last.")
-@cli.etl
-@cli.source_folder("oldmongo_folder", "oldmongo/", "Dumps of the old MongoDB")
-@cli.source_folder("sql_folder", "sql/", "Exports of the SQL historian")
-@cli.source_folder("newmongo_folder", "newmongo/", "Export of the new MongoDB")
-@cli.source_folder("customers_folder", "customers/", "Customers' files and the sheet of their sectors")
-@cli.customers_layout
-@cli.live_sql
-@cli.options(cli.mongo_database, cli.mongo_collection, cli.correction_days, cli.compute_dtw, cli.dtw_path, cli.radius)
-@cli.options(cli.model, cli.distance_metric, cli.number_of_clusters)
+@cli.chain
+@cli.clustering
 @cli.boolean_option("ignore_previous_runs", "true", "Run every step, even where an earlier run could be reused.")
 def main(**params: object) -> None:
     """Check the parameters, then run the chain."""

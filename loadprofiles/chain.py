@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from functools import cache
-from modulefinder import ModuleFinder
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,11 @@ import click
 from loadprofiles import tracking, workers
 from loadprofiles.distances.matrix import stored_digests
 from loadprofiles.errors import InputError, LoadProfilesError, StepFailedError, mask_secrets
+from loadprofiles.sourcecode import ROOT, own_modules
 from loadprofiles.sources.remote import fetch
 from loadprofiles.step import WITHOUT_EFFECT, Step, is_artifact_uri
 from loadprofiles.tables import content_digest
 
-ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT_FILE = ROOT / "requirements.txt"
 _CODE = {"code": "", "environment": ""}
 """What a table that is added to may have been made by in another version."""
@@ -249,10 +248,7 @@ def _failure(ended: tracking.Run, exitcode: int | None) -> str:
 @cache
 def code_digest(step: str) -> str:
     """Digest of a step's script and of the modules of ours that it imports, directly or not."""
-    finder = ModuleFinder(path=[str(ROOT)])
-    finder.run_script(str(ROOT / f"{step}.py"))
-    files = sorted(Path(file) for module in finder.modules.values() if (file := getattr(module, "__file__", None)))
-    return _digest_text("".join(content_digest(file) for file in files))
+    return _digest_text("".join(content_digest(file) for file in own_modules(ROOT / f"{step}.py")))
 
 
 def _input_digest(path: Path | None) -> str:

@@ -18,7 +18,16 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import click
 
-from loadprofiles.choices import DISTANCE_METRICS, MODELS, TABLE_SUFFIXES
+from loadprofiles.choices import (
+    DISTANCE_METRICS,
+    INITS,
+    K_RULES,
+    LINKAGES,
+    MODELS,
+    TABLE_SUFFIXES,
+    Grid,
+    check_model,
+)
 from loadprofiles.errors import LoadProfilesError, has_secret
 from loadprofiles.quality import MINUTES_A_DAY
 from loadprofiles.step import Url, is_artifact_uri, is_remote
@@ -72,6 +81,20 @@ class Spelling(click.Choice[str]):
         return super().convert(meant, param, ctx)
 
 
+class Names(click.ParamType[Any]):
+    """Some of the names allowed, with commas between."""
+
+    name = "names"
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        self._one = Spelling(allowed)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the names as text, each once, or fail with the list of choices."""
+        names = [self._one.convert(name.strip(), param, ctx) for name in str(value).split(",") if name.strip()]
+        return ",".join(dict.fromkeys(names)) if names else self.fail("is empty; give one or more names", param, ctx)
+
+
 class Resolution(click.ParamType[Any]):
     """Minutes a step of the day: any divisor of 1440."""
 
@@ -79,7 +102,7 @@ class Resolution(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the minutes, or fail naming what divides a day."""
-        if not str(value).strip().isdigit() or int(value) == 0 or MINUTES_A_DAY % int(value):
+        if not str(value).strip().isdecimal() or int(value) == 0 or MINUTES_A_DAY % int(value):
             self.fail(f"{value!r} does not divide a day of {MINUTES_A_DAY} minutes; use 15, 30, 60, …", param, ctx)
         return int(value)
 
@@ -149,9 +172,25 @@ class Clusters(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number, or fail saying what is possible."""
         text = str(value).strip()
-        if not text.isdigit() or int(text) == 1:
-            self.fail(f"{value!r} is no number of clusters; use 0 (chosen by silhouette), or 2 and more", param, ctx)
+        if not text.isdecimal() or int(text) == 1:
+            self.fail(f"{value!r} is no number of clusters; use 0 (chosen by k_rule), or 2 and more", param, ctx)
         return int(text)
+
+
+class GridSize(click.ParamType[Any]):
+    """Rows and columns of a map as `4x3`; empty means none."""
+
+    name = "grid"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Grid | None:
+        """Return rows and columns or None, or fail showing how they are written."""
+        text = str(value).strip().lower()
+        if text in NONE:
+            return None
+        sides = text.split("x")
+        if len(sides) != 2 or not all(side.isdecimal() and int(side) for side in sides) or sides == ["1", "1"]:
+            self.fail(f"{value!r} is no grid; write rows and columns as 4x3", param, ctx)
+        return Grid(int(sides[0]), int(sides[1]))
 
 
 class Day(click.ParamType[Any]):
@@ -201,8 +240,25 @@ def boolean_option(name: str, default: str, help_text: str) -> Decorator:
     return click.option(*names, type=Boolean(), default=default, show_default=True, help=help_text)
 
 
-def _option(name: str, kind: Any, default: str, help_text: str) -> Decorator:
-    return click.option(f"--{name}", type=kind, default=default, show_default=True, help=help_text)
+def _option(
+    name: str,
+    kind: Any,
+    default: str,
+    help_text: str,
+    *,
+    eager: bool = False,
+    check: Callable[[click.Context, click.Parameter, Any], Any] | None = None,
+) -> Decorator:
+    """An option; an eager one is known when another is checked."""
+    return click.option(
+        f"--{name}", type=kind, default=default, show_default=True, help=help_text, is_eager=eager, callback=check
+    )
+
+
+def _at_least_k_min(ctx: click.Context, _param: click.Parameter, value: int) -> int:
+    if ctx.params["k_min"] > value:
+        raise click.UsageError(f"k_min is {ctx.params['k_min']}, which is more than k_max, {value}")
+    return value
 
 
 description_csv = path_option(
@@ -236,7 +292,31 @@ dtw_path = path_option(
 radius = _option("radius", click.IntRange(min=0), "1", "Half-width of the Sakoe-Chiba band, in steps.")
 model = _option("model", Spelling(MODELS), "kmeans", "Clustering model.")
 distance_metric = _option("distance_metric", Spelling(DISTANCE_METRICS), "euclidean", "Distance between profiles.")
-number_of_clusters = _option("number_of_clusters", Clusters(), "0", "Number of clusters; 0: chosen by silhouette.")
+number_of_clusters = _option("number_of_clusters", Clusters(), "0", "Number of clusters; 0: chosen by k_rule.")
+k_min = _option(
+    "k_min", click.IntRange(min=2), "3", "Least number of clusters to choose from, or to sweep.", eager=True
+)
+k_max = _option(
+    "k_max",
+    click.IntRange(min=2),
+    "20",
+    "Greatest number of clusters to choose from, or to sweep.",
+    check=_at_least_k_min,
+)
+silhouette_dtw = boolean_option("silhouette_dtw", "true", "Silhouette on the DTW matrix, where that is there.")
+
+
+def registered_model(default: str) -> Decorator:
+    """The option that names the model in the registry."""
+    return _option("registered_model", str, default, "Name to register the (best) model by; empty: not registered.")
+
+
+def names_option(name: str, allowed: tuple[str, ...], default: str, help_text: str) -> Decorator:
+    """An option that takes some of the names allowed."""
+    return _option(name, Names(allowed), default, help_text)
+
+
+model_alias = _option("model_alias", str, "", "Alias for the registered version, such as champion; empty: none.")
 mongo_database = _option("mongo_database", str, "smartmeters", "Database of the live MongoDB (its URI: MONGO_URI).")
 mongo_collection = _option("mongo_collection", str, "daily", "Collection of the live MongoDB.")
 correction_days = _option(
@@ -272,8 +352,79 @@ def options(*decorators: Decorator) -> Decorator:
     return apply
 
 
+def names_of(decorator: Decorator) -> tuple[str, ...]:
+    """The names of the options that a decorator adds."""
+    params = click.command()(decorator(lambda **_: None)).params
+    return tuple(param.name for param in params if param.name)
+
+
+model_settings = options(
+    radius,
+    _option("seed", click.IntRange(min=0, max=2**32 - 1), "0", "Of all random draws."),
+    _option("init", Spelling(INITS), "random", "Where k-means and k-medoids start from."),
+    _option("n_init", click.IntRange(min=0), "0", "Starts, of which the best counts; 0: the model's own number."),
+    _option("linkage", Spelling(LINKAGES), "auto", "Of agglomerative; auto: ward (euclidean) or average (dtw)."),
+    _option("som_grid", GridSize(), "", "Rows and columns of the SOM, as 4x3; empty: number_of_clusters x 1."),
+    _option("min_cluster_size", click.IntRange(min=0), "0", "Fewest days in a cluster of hdbscan; 0: a hundredth."),
+    _option(
+        "sample_size",
+        click.IntRange(min=0),
+        "0",
+        "Most profiles whose pairs are all compared; 0: 20,000, beyond that samples.",
+    ),
+)
+"""Of each model, whichever and however many are fitted."""
+
+
+def clustering(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of one clustering; what does not go together is told before the work."""
+
+    @functools.wraps(function)
+    def checked(**params: Any) -> None:
+        try:
+            check_model(params["model"], params["distance_metric"], params["number_of_clusters"], params["som_grid"])
+        except LoadProfilesError as error:
+            raise click.UsageError(str(error)) from error
+        function(**params)
+
+    return _clustering_options(checked)
+
+
+_clustering_options = options(
+    model,
+    distance_metric,
+    number_of_clusters,
+    k_min,
+    k_max,
+    _option(
+        "k_rule", Spelling(K_RULES), "silhouette", "How the number is chosen: by silhouette, or ranks over indices."
+    ),
+    model_settings,
+    silhouette_dtw,
+    _option("stability_seeds", click.IntRange(min=0), "0", "Further seeds to compare the clusters with."),
+    registered_model("load_profile_clusters"),
+    model_alias,
+)
+
 live_sql = options(sql_table, sql_columns, sql_meters, sql_from, sql_to)
 etl = options(description_csv, corrections_csv, like_days, resolution, timezone, jobs, dask_scheduler)
+
+chain = options(
+    boolean_option("load_new", "false", "Read the live databases again, rather than take over what was loaded last."),
+    etl,
+    source_folder("oldmongo_folder", "oldmongo/", "Dumps of the old MongoDB"),
+    source_folder("sql_folder", "sql/", "Exports of the SQL historian"),
+    source_folder("newmongo_folder", "newmongo/", "Export of the new MongoDB"),
+    source_folder("customers_folder", "customers/", "Customers' files and the sheet of their sectors"),
+    customers_layout,
+    live_sql,
+    mongo_database,
+    mongo_collection,
+    correction_days,
+    compute_dtw,
+    dtw_path,
+)
+"""Of the chain up to harmonization."""
 
 
 def run_guarded(function: Callable[[], None]) -> None:

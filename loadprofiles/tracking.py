@@ -4,8 +4,10 @@ import json
 import os
 import re
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,23 +22,30 @@ from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Run as Run
 from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, Schema
 from mlflow.utils import mlflow_tags
 from sqlalchemy.exc import SQLAlchemyError
 
 from loadprofiles.errors import InputError, LoadProfilesError, ParameterError, StoreError, has_secret, mask_secrets
-from loadprofiles.step import StepInput, StepResult, Url, artifact_tag, is_artifact_uri
+from loadprofiles.sourcecode import copy_modules
+from loadprofiles.step import ServedModel, StepInput, StepResult, Url, artifact_tag, is_artifact_uri
 from loadprofiles.tables import first_line
 
 STEP_TAG = "step"
 ERROR_TAG = "error"
 FINGERPRINT_TAG = "fingerprint"
 PARTS_TAG = "fingerprint_parts"
+MODEL_TAG = "model_uri"
 
 FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 FAILED = RunStatus.to_string(RunStatus.FAILED)
 KILLED = RunStatus.to_string(RunStatus.KILLED)
+
+_MLFLOWS_OWN = r".*(Any type hint is inferred as AnyType|Operation with range is deprecated)"
+"""Warnings of MLflow about MLflow, when it logs a model: of its own type hints, and of how it compares columns."""
 
 _NOT_LOGGED = ("out_csv", "workspace")
 """Where a result is written is no parameter of it."""
@@ -77,7 +86,9 @@ def run(step: str, params: Mapping[str, Any]) -> Iterator[Run]:
 
 def _start(step: str) -> Run:
     try:
-        active = mlflow.start_run(run_name=None if "MLFLOW_RUN_ID" in os.environ else step)
+        name = None if "MLFLOW_RUN_ID" in os.environ else step
+        # a sweep's own run is open around those that it carries out in the same process
+        active = mlflow.start_run(run_name=name, nested=mlflow.active_run() is not None)
         mlflow.set_tag(STEP_TAG, step)
         _name(active, step)
     except (MlflowException, SQLAlchemyError) as error:
@@ -117,16 +128,20 @@ def run_step(name: str, function: Callable[..., StepResult], params: dict[str, A
     """
     with run(name, params) as active, tempfile.TemporaryDirectory(prefix=f"{name}-") as workspace:
         inputs = Path(workspace) / "inputs"
-        local = {key: _resolve(value, inputs / key) for key, value in params.items()}
+        local = {key: resolve(value, inputs / key) for key, value in params.items()}
         result = function(workspace=Path(workspace), **local)
         urls = {local[key]: value for key, value in params.items() if isinstance(local[key], Path)}
-        _record(active, result, urls)
+        record(active, result, urls)
         for note in result.notes:
             click.echo(f"{name}: {mask_secrets(note)}")
 
 
-def _resolve(value: Any, destination: Path) -> Any:
-    """A parameter as the step takes it: artifacts and URLs as local paths, all else as it is."""
+def resolve(value: Any, destination: Path) -> Any:
+    """A parameter as a step takes it: artifacts and URLs as local paths, all else as it is.
+
+    Raises:
+        InputError: There is no such artifact, or the URL cannot be fetched.
+    """
     if not isinstance(value, str):
         return value
     if is_artifact_uri(value):
@@ -138,21 +153,51 @@ def _resolve(value: Any, destination: Path) -> Any:
     return value
 
 
-def _record(active: Run, result: StepResult, urls: Mapping[Path, Any]) -> None:
+def record(active: Run, result: StepResult, urls: Mapping[Path, Any] | None = None) -> None:
+    """Record what a step made in its run, which is the active one.
+
+    Args:
+        active: The run.
+        result: What was made.
+        urls: Of the inputs, where they were fetched from.
+    """
     for name, path in result.outputs.items():
         mlflow.log_artifact(str(path), name)
         mlflow.set_tag(artifact_tag(name), f"{active.info.artifact_uri}/{name}/{path.name}")
     for file in result.files:
         mlflow.log_artifact(str(file))
     for given in result.inputs:
-        _log_input(given, str(urls.get(given.path, given.path)))
+        _log_input(given, str((urls or {}).get(given.path, given.path)))
     _log_params(active, result.params)
     mlflow.log_metrics(result.metrics)
     mlflow.set_tags({key: mask_secrets(value)[:_TAG_LENGTH] for key, value in result.tags.items()})
+    if result.model:
+        _log_model(result.model)
     if result.run_name:
         _name(active, result.run_name)
     if result.notes:
         mlflow.log_text(mask_secrets("\n".join(result.notes)) + "\n", "log.txt")
+
+
+def _log_model(model: ServedModel) -> None:
+    """Log a model that loads where this project is not: its script, files, the modules it imports, exact versions."""
+    inputs = Schema([ColSpec("double", name) for name in model.inputs])
+    outputs = Schema([ColSpec(kind, name) for name, kind in model.outputs])
+    with tempfile.TemporaryDirectory(prefix="model-") as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", _MLFLOWS_OWN, module=r"mlflow\.")
+        logged = mlflow.pyfunc.log_model(
+            name=model.name,
+            python_model=str(model.script),
+            artifacts={name: str(path) for name, path in model.files.items()},
+            code_paths=[str(copy_modules(model.script, Path(folder)))],
+            signature=ModelSignature(inputs, outputs),
+            input_example=model.example,
+            pip_requirements=[f"{package}=={version(package)}" for package in model.packages],
+            registered_model_name=model.registered_name or None,
+        )
+    mlflow.set_tag(MODEL_TAG, logged.model_uri)
+    if model.registered_name and model.alias:
+        MlflowClient().set_registered_model_alias(model.registered_name, model.alias, logged.registered_model_version)
 
 
 def _log_input(given: StepInput, uri: str) -> None:
@@ -219,6 +264,43 @@ def close_child(run_id: str, status: str, error: str) -> None:
         client.set_terminated(run_id, status)
 
 
+def close_children(parent: Run, error: str) -> None:
+    """End, as killed, the runs below `parent` that still count as running."""
+    query = f"tags.`{mlflow_tags.MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}' and attributes.status = 'RUNNING'"
+    for child in _search(parent.info.experiment_id, query):
+        close_child(child.info.run_id, KILLED, error)
+
+
+def finished_by_fingerprint(experiment_id: str, step: str) -> dict[str, str]:
+    """The latest finished run of a step for each fingerprint: fingerprint to run id."""
+    query = f"tags.{STEP_TAG} = '{step}' and attributes.status = '{FINISHED}' and tags.{FINGERPRINT_TAG} != ''"
+    found = _search(experiment_id, query)
+    return {run.data.tags[FINGERPRINT_TAG]: run.info.run_id for run in reversed(found)}
+
+
+def _search(experiment_id: str, query: str) -> list[Run]:
+    """Runs, the latest first, however many there are."""
+    client, found, token = MlflowClient(), [], None
+    while True:
+        page = client.search_runs([experiment_id], query, order_by=["attributes.start_time DESC"], page_token=token)
+        found += list(page)
+        token = page.token
+        if not token:
+            return found
+
+
+def run_link(found: Run) -> str:
+    """Where MLflow's pages show a run, from their root on."""
+    return f"#/experiments/{found.info.experiment_id}/runs/{found.info.run_id}"
+
+
+def register(run_id: str, name: str, alias: str) -> None:
+    """Register the model that a run has logged, and give the version an alias, if that is not empty."""
+    registered = mlflow.register_model(get_run(run_id).data.tags[MODEL_TAG], name)
+    if alias:
+        MlflowClient().set_registered_model_alias(name, alias, registered.version)
+
+
 def latest_finished(experiment_id: str, step: str, fingerprint: str | None = None) -> Run | None:
     """The latest finished run of a step, of those with `fingerprint` if it is given; None if there is none."""
     query = f"tags.{STEP_TAG} = '{step}' and attributes.status = '{FINISHED}'"
@@ -252,8 +334,7 @@ def record_chain(parent: Run, runs: Mapping[str, Run], last: str) -> None:
 def _link(parent: Run, step: str, step_run: Run) -> str:
     """A line of the parent's description: a reused run is another parent's child, and is not listed below it."""
     reused = step_run.data.tags.get(mlflow_tags.MLFLOW_PARENT_RUN_ID) != parent.info.run_id
-    place = f"#/experiments/{step_run.info.experiment_id}/runs/{step_run.info.run_id}"
-    return f"- {step}: [{step_run.info.run_name}]({place}){' (reused)' if reused else ''}"
+    return f"- {step}: [{step_run.info.run_name}]({run_link(step_run)}){' (reused)' if reused else ''}"
 
 
 def store_uri() -> str:

@@ -8,7 +8,9 @@ from click.testing import CliRunner
 import clustering
 import harmonization
 import pipeline
-from loadprofiles import cli
+import sweep
+from loadprofiles import chain, cli
+from loadprofiles.choices import MODEL_METRICS, MODELS, Grid
 from loadprofiles.errors import InputError
 from loadprofiles.step import Url
 
@@ -32,6 +34,21 @@ def test_spellings_of_false(text):
         (pipeline.main, "distance_metric", "manhattan", "'manhattan' is not one of 'euclidean', 'dtw'"),
         (pipeline.main, "number_of_clusters", "1", "'1' is no number of clusters; use 0"),
         (pipeline.main, "number_of_clusters", "-3", "'-3' is no number of clusters"),
+        (pipeline.main, "number_of_clusters", "²", "'²' is no number of clusters"),
+        (pipeline.main, "resolution", "¹⁵", "'¹⁵' does not divide a day"),
+        (pipeline.main, "k_min", "1", "1 is not in the range x>=2"),
+        (pipeline.main, "k_max", "2", "k_min is 3, which is more than k_max, 2"),
+        (sweep.main, "k_min", "21", "k_min is 21, which is more than k_max, 20"),
+        (pipeline.main, "k_rule", "elbow", "'elbow' is not one of 'silhouette', 'ranks'"),
+        (pipeline.main, "seed", "-1", "-1 is not in the range 0<=x<=4294967295"),
+        (pipeline.main, "linkage", "single", "'single' is not one of 'auto', 'ward', 'average', 'complete'"),
+        (pipeline.main, "som_grid", "4", "'4' is no grid; write rows and columns as 4x3"),
+        (pipeline.main, "som_grid", "0x3", "'0x3' is no grid"),
+        (pipeline.main, "som_grid", "1x1", "'1x1' is no grid"),
+        (pipeline.main, "som_grid", "4x3x2", "'4x3x2' is no grid"),
+        (sweep.main, "models", "kmeans,kmeens", "'kmeens' is not one of 'kmeans', 'kmedoids'"),
+        (sweep.main, "models", " , ", "is empty; give one or more names"),
+        (sweep.main, "distance_metrics", "manhattan", "'manhattan' is not one of 'euclidean', 'dtw'"),
         (pipeline.main, "resolution", "50", "'50' does not divide a day of 1440 minutes; use 15, 30, 60"),
         (pipeline.main, "resolution", "0", "'0' does not divide a day"),
         (pipeline.main, "timezone", "Rome", "did you mean Europe/Rome?"),
@@ -70,6 +87,62 @@ def test_a_wrong_value_is_refused_with_what_is_allowed_and_without_secrets(comma
 def test_the_earlier_spelling_of_a_model_is_taken_with_a_notice(given, meant, capsys):
     assert cli.Spelling(("kmeans", "kmedoids")).convert(given, None, None) == meant
     assert ("'kmedioids' is taken as 'kmedoids'" in capsys.readouterr().err) == (given != meant)
+
+
+@pytest.mark.parametrize("command", [pipeline.main, clustering.main])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("--model som --distance_metric dtw", "distance_metric is 'dtw'; of som it must be euclidean"),
+        (
+            "--model hdbscan --number_of_clusters 4",
+            "number_of_clusters is 4, but hdbscan finds the number itself: leave it at 0, and set min_cluster_size for "
+            "fewer or more",
+        ),
+        ("--som_grid 2x2", "som_grid is given, but model is kmeans; leave it empty"),
+        (
+            "--model som --som_grid 2x2 --number_of_clusters 5",
+            "som_grid 2x2 has 4 neurons, but number_of_clusters is 5; leave one of them out",
+        ),
+        ("--k_max 4 --k_min 5", "k_min is 5, which is more than k_max, 4"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_one_line_before_any_work(command, given, message):
+    result = CliRunner().invoke(command, given.split())
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1] == f"Error: {message}"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_is_taken_with_its_metrics_alone(model):
+    for metric in ("euclidean", "dtw"):
+        arguments = ["--model", model, "--distance_metric", metric]
+        calls = []
+        command = click.command()(cli.clustering(lambda calls=calls, **params: calls.append(params)))
+        result = CliRunner().invoke(command, arguments)
+        assert (result.exit_code == 0) == bool(calls) == (metric in MODEL_METRICS[model]), result.output
+
+
+def test_names_are_taken_once_each_in_their_order_with_the_earlier_spellings(capsys):
+    names = cli.Names(("kmeans", "kmedoids", "som"))
+    assert names.convert("som, kmedioids,kmeans,som,", None, None) == "som,kmedoids,kmeans"
+    assert "'kmedioids' is taken as 'kmedoids'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "grid"), [("4x3", Grid(4, 3)), (" 1X7 ", Grid(1, 7)), ("", None), ("none", None)])
+def test_a_grid_is_rows_and_columns_and_stays_so_through_the_chain(text, grid):
+    found = cli.GridSize().convert(text, None, None)
+    assert found == grid
+    assert cli.GridSize().convert(chain._text(found), None, None) == grid
+    assert grid is None or (found.rows * found.columns == found.size and str(found) == text.strip().lower())
+
+
+def test_the_options_of_a_clustering_are_those_of_the_chain():
+    params = pipeline.main.make_context("pipeline", ["--model", "som", "--som_grid", "2x2"]).params
+    step = pipeline.CHAIN[-1]
+    arguments = [text for name, source in step.params.items() for text in (f"--{name}", chain._text(params[source]))]
+    again = clustering.main.make_context("clustering", arguments).params
+    assert {name: again[name] for name in step.params} == {name: params[source] for name, source in step.params.items()}
 
 
 def test_empty_paths_leave_out_and_artifact_uris_stay_text():

@@ -73,10 +73,30 @@ class TestOnTheSamples:
         assert sizes.to_dict() == representatives.set_index("cluster")["size"].to_dict()
 
     def test_figures_are_pictures(self, project):
-        for name in ("clusterCenters.png", "clusterCentersHighRes.png", "clusterPie.png", "kCurve.png"):
+        figures = ("clusterCenters.png", "clusterCentersHighRes.png", "clusterPie.png", "kCurve.png")
+        for name in (*figures, "clusterCalendar.png", "clusterShares.png", "silhouette.png"):
             picture = (project.artifacts(project.latest("clustering")) / name).read_bytes()
             assert picture.startswith(b"\x89PNG")
             assert len(picture) > 10_000
+
+    def test_the_clusters_can_be_looked_into_judged_and_told_apart_by_sector(self, project):
+        artifacts = project.artifacts(project.latest("clustering"))
+        page = (artifacts / "clusters.html").read_text()
+        assert "https://" not in page.partition("<body")[0], "it needs no network"
+        validity = pd.read_csv(artifacts / "validity.csv").set_index("index")
+        metrics = project.latest("clustering").data.metrics
+        assert validity["value"].to_dict() == pytest.approx({name: metrics[name] for name in validity.index})
+        shares = pd.read_csv(artifacts / "cluster_shares.csv")
+        assert set(shares["level"]) == {"meter", "type", "sector"}
+        assert shares.groupby(["level", "name"], dropna=False)["share"].sum().to_numpy() == pytest.approx(1)
+        assert shares[shares["level"] == "meter"]["days"].sum() == metrics["profiles"]
+
+    def test_the_model_is_registered_and_comes_with_the_run(self, project):
+        run = project.latest("clustering")
+        versions = project.client.search_model_versions("name = 'load_profile_clusters'")
+        assert run.info.run_id in {version.run_id for version in versions}
+        model = project.client.get_logged_model(run.data.tags["model_uri"].removeprefix("models:/"))
+        assert (model.name, model.source_run_id) == ("clusters", run.info.run_id)
 
     def test_inputs_are_logged_as_datasets_with_digests(self, project):
         datasets = project.latest("etl_sql").inputs.dataset_inputs
@@ -103,6 +123,16 @@ class TestOnTheSamples:
         parent = project.latest("pipeline")
         assert parent.data.metrics == project.latest("clustering").data.metrics
         assert parent.data.tags["mlflow.note.content"].count("(reused)") == len(STEPS)
+
+    def test_another_model_runs_the_clustering_alone(self, project):
+        done = project.mlflow_run("ignore_previous_runs=false", "model=som", "som_grid=2x3", "registered_model=")
+        assert done.returncode == 0, done.stdout
+        for step in STEPS - {"clustering"}:
+            assert f"{step}: reused run" in done.stdout
+        run = project.latest("clustering")
+        assert run.info.run_name == "som euclidean k=6"
+        assert run.data.params["som_grid"] == "2x3"
+        assert (project.artifacts(run) / "somMap.png").is_file()
 
     def test_a_changed_input_or_a_lost_matrix_runs_again_just_what_depends_on_it(self, project):
         file = project.folder / "sql" / "SMP0009.txt"

@@ -1,3 +1,4 @@
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -8,11 +9,25 @@ import pytest
 
 from loadprofiles import tracking
 from loadprofiles.errors import InputError, ParameterError, StoreError
-from loadprofiles.step import StepInput, StepResult
+from loadprofiles.step import StepInput, StepResult, Url
+from tests.sources.web import serve
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory):
+    """A new store's file: MLflow takes seconds to make one."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
 
 
 @pytest.fixture(autouse=True)
-def store(tmp_path, monkeypatch):
+def store(tmp_path, empty_store, monkeypatch):
+    """A folder with a store of its own, the current one."""
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("UPDATE experiments SET artifact_location = ?", [str(tmp_path / "mlruns" / "0")])
+        database.commit()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
@@ -70,6 +85,63 @@ def test_artifact_uris_among_the_parameters_become_local_files(store):
 
     tracking.run_step("harmonization", reader, {"in_csv": uri})
     assert seen == [[1]]
+
+
+def test_urls_and_artifacts_are_resolved_and_all_else_stays_as_it_is(store, monkeypatch):
+    monkeypatch.setenv("LOADPROFILES_CACHE", str(store / "cache"))
+    (store / "www").mkdir()
+    (store / "www" / "a.csv").write_text("a\n2\n")
+    with serve(store / "www") as web:
+        assert tracking.resolve(Url(f"{web.url}a.csv"), store / "x").read_text() == "a\n2\n"
+    for value in (3, None, store / "x.csv", "kmeans"):
+        assert tracking.resolve(value, store / "x") is value
+
+
+def test_a_run_inside_another_is_recorded_by_itself_and_the_outer_goes_on():
+    with tracking.run("sweep", {"models": "kmeans"}) as outer:
+        inner = tracking.open_child(outer, "clustering", {})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_RUN_ID", inner)
+            with pytest.raises(InputError), tracking.run("clustering", {"model": "kmeans"}) as active:
+                assert active.info.run_id == inner
+                raise InputError("bad")
+        mlflow.log_metric("runs", 1)
+    child, parent = tracking.get_run(inner), tracking.get_run(outer.info.run_id)
+    assert (child.info.status, child.data.params) == ("FAILED", {"model": "kmeans"})
+    assert child.data.tags["mlflow.parentRunId"] == outer.info.run_id
+    assert (parent.info.status, parent.data.params) == ("FINISHED", {"models": "kmeans"})
+    assert (parent.data.metrics, child.data.metrics) == ({"runs": 1.0}, {})
+    assert "error" not in parent.data.tags
+
+
+def test_the_latest_finished_run_of_each_fingerprint_is_found_however_many_there_are(monkeypatch):
+    search = mlflow.MlflowClient.search_runs
+
+    def two_at_a_time(*args, **more):
+        return search(*args, **more | {"max_results": 2})
+
+    monkeypatch.setattr(mlflow.MlflowClient, "search_runs", two_at_a_time)
+    ids = {}
+    with tracking.run("sweep", {}) as parent:
+        for number, (fingerprint, status) in enumerate(
+            [("a", "FINISHED"), ("b", "FINISHED"), ("a", "FINISHED"), ("b", "FAILED"), ("c", "KILLED")]
+        ):
+            ids[number] = tracking.open_child(parent, "clustering", tracking.fingerprint_tags(fingerprint, {}))
+            mlflow.MlflowClient().set_terminated(ids[number], status)
+        found = tracking.finished_by_fingerprint(parent.info.experiment_id, "clustering")
+        assert found == {"a": ids[2], "b": ids[1]}
+        assert tracking.finished_by_fingerprint(parent.info.experiment_id, "harmonization") == {}
+
+
+def test_children_that_still_run_are_closed_and_finished_ones_left_alone():
+    with tracking.run("sweep", {}) as parent:
+        running, done = (tracking.open_child(parent, "clustering", {}) for _ in range(2))
+        mlflow.MlflowClient().set_terminated(done, "FINISHED")
+        tracking.close_children(parent, "the sweep was stopped")
+        assert tracking.get_run(running).info.status == "KILLED"
+        assert tracking.get_run(running).data.tags["error"] == "the sweep was stopped"
+        assert tracking.get_run(done).info.status == "FINISHED"
+        assert tracking.get_run(parent.info.run_id).info.status == "RUNNING"
 
 
 @pytest.mark.parametrize(
