@@ -9,7 +9,10 @@ pytest_plugins = ["tests.mongo", "tests.postgres"]
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
-SLOW = ("test_sql_live", "test_mongo_live", "test_parallel", "test_etl", "test_chain", "test_pipeline")
+SLOW = (
+    "test_sql_live", "test_mongo_live", "test_parallel", "test_etl", "tests/serving", "test_chain", "test_sweep",
+    "test_pipeline",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -48,6 +48,34 @@ def test_every_step_of_the_chain_is_an_entry_point_that_takes_what_the_chain_pas
         assert set(step.params.values()) <= pipeline
 
 
+def test_the_sweep_takes_what_the_chain_passes_up_to_its_last_step():
+    taken = set(options_of("sweep"))
+    for step in CHAIN[:-1]:
+        assert set(step.params.values()) <= taken, step.name
+    assert set(cli.names_of(cli.model_settings)) < taken & set(cli.names_of(cli.clustering))
+
+
+OF_ITS_OWN = {
+    ("sweep", "in_csv"): "",
+    ("sweep", "registered_model"): "",
+    ("sweep", "ignore_previous_runs"): "false",
+    ("clustering", "customers_folder"): "",
+    ("etl_newmongo", "load_new"): "true",
+}
+"""Parameters with another default in one entry point than in the others."""
+
+
+def test_a_parameter_has_one_default_wherever_it_is_taken():
+    defaults = {}
+    for entry_point in ENTRY_POINTS:
+        for name, option in options_of(entry_point).items():
+            own = OF_ITS_OWN.get((entry_point, name))
+            assert own is None or option.default == own
+            if own is None and name != "out_csv":
+                defaults.setdefault(name, set()).add(option.default)
+    assert {name for name, values in defaults.items() if len(values) > 1} == set()
+
+
 def test_inputs_of_a_step_are_made_by_a_step_before_it():
     made = set()
     for step in CHAIN:
