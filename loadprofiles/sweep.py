@@ -10,7 +10,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -372,12 +373,11 @@ def _build_tree(task: _TreeTask) -> int:
 
 def _carry_out(task: _Task) -> _Outcome:
     """Cluster, and record it in the task's run; in a process that does many one after another."""
-    os.environ.update(task.environment)
-    os.environ["MLFLOW_RUN_ID"] = task.run_id
     days, distances = _shared(task.known, task.folder)
     params = asdict(task.settings) | {"number_of_clusters": task.request.number_of_clusters}
     try:
         with (
+            _environment({**dict(task.environment), "MLFLOW_RUN_ID": task.run_id}),
             tracking.run(CHILD_STEP, params) as active,
             tempfile.TemporaryDirectory(dir=task.folder, prefix="run-") as name,
         ):
@@ -389,6 +389,21 @@ def _carry_out(task: _Task) -> _Outcome:
     except Exception as error:  # one run that fails must not end the others  # noqa: BLE001
         return _Outcome(task.number, task.run_id, f"{type(error).__name__}: {first_line(error)}")
     return _Outcome(task.number, task.run_id)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables as MLflow wants them, and afterwards as they were: one process does without others."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @cache

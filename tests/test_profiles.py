@@ -95,11 +95,6 @@ def test_days_are_those_that_a_clock_shows(data):
     assert outcome.total() == days.ngroups
 
 
-def test_zeros_stay_zeros_and_others_get_length_one():
-    values = np.array([[3.0, 4.0], [0.0, 0.0], [-2.0, 0.0]])
-    np.testing.assert_allclose(p.normalise(values), [[0.6, 0.8], [0, 0], [-1, 0]])
-
-
 def written(tmp_path, table):
     path = tmp_path / "harmonized.csv"
     table.to_csv(path, index=False)

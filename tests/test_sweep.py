@@ -236,8 +236,7 @@ def place(folder, monkeypatch, request):
     """That folder with a table of three shapes, and an experiment of each test's own."""
     experiment = mlflow.create_experiment(request.node.name)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", experiment)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", os.environ["MLFLOW_TRACKING_URI"])  # put back what a run sets
-    mlflow.set_experiment(experiment_id=experiment)
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", experiment)
     write(three_shapes(), folder / "harmonized.csv")
     return folder
 
