@@ -10,11 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from loadprofiles.errors import ParameterError
+from loadprofiles.representatives import NO_CLUSTER, NO_CLUSTER_NAME
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-NOISE: Final = -1
+NOISE: Final = NO_CLUSTER
 """Label of a day that is in no cluster."""
 
 
@@ -94,4 +95,4 @@ class ClusterView:
 
     def numbered(self, cluster: int) -> str:
         """A cluster's number and name, as every figure gives them."""
-        return "in no cluster" if cluster == NOISE else f"{cluster} · {self.names[cluster]}"
+        return NO_CLUSTER_NAME if cluster == NOISE else f"{cluster} · {self.names[cluster]}"
