@@ -1,24 +1,17 @@
-"""The clean profiles of all sources into one table, and its DTW matrix."""
+"""The clean profiles of all sources into one table, their readings into another, and the DTW matrix of the profiles."""
 
 import click
 
 from loadprofiles import cli
 
+SOURCES = ("sql", "oldmongo", "newmongo", "customers")
+PROFILES_HELP = "Clean profiles of this source; empty leaves it out."
+READINGS_HELP = "Readings of this source, to be merged with those of the others; empty leaves them out."
+
 
 @click.command(help=__doc__)
-@cli.path_option("sql_csv", "clean_sql.csv", "Clean profiles of this source; empty leaves it out.", optional=True)
-@cli.path_option(
-    "oldmongo_csv", "clean_oldmongo.csv", "Clean profiles of this source; empty leaves it out.", optional=True
-)
-@cli.path_option(
-    "newmongo_csv", "clean_newmongo.csv", "Clean profiles of this source; empty leaves it out.", optional=True
-)
-@cli.path_option(
-    "customers_csv",
-    "clean_customers.csv",
-    "Clean profiles of this source; empty leaves it out.",
-    optional=True,
-)
+@cli.options(*(cli.path_option(f"{name}_csv", f"clean_{name}.csv", PROFILES_HELP, optional=True) for name in SOURCES))
+@cli.options(*(cli.path_option(f"{name}_readings", "", READINGS_HELP, optional=True) for name in SOURCES))
 @cli.out_csv("harmonized.csv")
 @cli.compute_dtw
 @cli.dtw_path

@@ -13,24 +13,27 @@ OF_METERS = ("smart_meter_description_csv", "customers_folder", "customers_layou
 ETL = same(*KNOWN, "like_days", "resolution", "timezone", "jobs", "dask_scheduler")
 LIVE_SQL = same("sql_table", "sql_columns", "sql_meters", "sql_from", "sql_to")
 LIVE_MONGO = same("mongo_database", "mongo_collection", "correction_days")
-CLEAN = {f"{source}_csv": f"clean_{source}_csv" for source in ("sql", "oldmongo", "newmongo", "customers")}
+SOURCES = ("sql", "oldmongo", "newmongo", "customers")
+CLEAN = {f"{source}_csv": f"clean_{source}_csv" for source in SOURCES}
+READINGS = {f"{source}_readings": f"etl_{source}.readings" for source in SOURCES}
 
 # fmt: off
 CHAIN = (
     #    step             hands on               its parameters
     Step("etl_oldmongo",  "clean_oldmongo_csv",  {"mongo_folder": "oldmongo_folder"} | ETL,
-         files=("mongo_folder", *KNOWN),           source="oldmongo_folder"),
+         files=("mongo_folder", *KNOWN),           source="oldmongo_folder",  also=("readings",)),
     Step("etl_sql",       "clean_sql_csv",       same("sql_folder") | LIVE_SQL | ETL,
-         files=("sql_folder", *KNOWN),             source="sql_folder",       live="SQL_URL"),
+         files=("sql_folder", *KNOWN),             source="sql_folder",       also=("readings",), live="SQL_URL"),
     Step("load_newmongo", "dataset_csv",         same("newmongo_folder") | LIVE_MONGO,
          files=("newmongo_folder",),               source="newmongo_folder",  live="MONGO_URI",
          out_csv="newmongo.csv", resumes="previous_csv"),
     Step("etl_newmongo",  "clean_newmongo_csv",  ETL,
-         files=KNOWN,                              source="newmongo_folder",  inputs={"mongo_csv": "dataset_csv"}),
+         files=KNOWN,                              source="newmongo_folder",  also=("readings",),
+         inputs={"mongo_csv": "dataset_csv"}),
     Step("etl_customers", "clean_customers_csv", same("customers_folder", "customers_layout") | ETL,
-         files=("customers_folder", "customers_layout", *KNOWN), source="customers_folder"),
-    Step("harmonization", "harmonized_csv",
-         same("compute_dtw", "dtw_path", "radius", "jobs", "dask_scheduler"), inputs=CLEAN),
+         files=("customers_folder", "customers_layout", *KNOWN), source="customers_folder", also=("readings",)),
+    Step("harmonization", "harmonized_csv",      same("compute_dtw", "dtw_path", "radius", "jobs", "dask_scheduler"),
+         inputs=CLEAN | READINGS,                                             also=("readings",)),
     Step("clustering",    "",                    same("dtw_path", "jobs", *OF_METERS, *cli.names_of(cli.clustering)),
          files=("dtw_path", *OF_METERS),           inputs={"in_csv": "harmonized_csv"}),
 )

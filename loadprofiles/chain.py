@@ -94,7 +94,7 @@ class Chain:
 
     def _ready(self) -> list[Step]:
         """Pending steps none of whose inputs is still to be made, as many as there are processors free."""
-        awaited = {step.output for step in [*self._pending, *self._running]}
+        awaited = {name for step in [*self._pending, *self._running] for name in step.outputs}
         ready = [step for step in self._pending if not awaited & set(step.inputs.values())]
         return ready[: max(2, os.cpu_count() or 2) - len(self._running)]
 
@@ -122,7 +122,7 @@ class Chain:
 
     def _arguments(self, step: Step) -> list[str]:
         values = {name: self._params[source] for name, source in step.params.items()}
-        values |= {name: self._outputs.get(tag) for name, tag in step.inputs.items()}
+        values |= {name: self._outputs.get(made) for name, made in step.inputs.items()}
         if step.resumes and os.environ.get(step.live):
             values[step.resumes] = self._earlier_load(step)
         if step.output:
@@ -153,8 +153,9 @@ class Chain:
                 parts[f"input {name}"] = _digest_text(mask_secrets(live))
             else:
                 parts[f"input {name}"] = _input_digest(self._local(value))
-        for name, tag in step.inputs.items():
-            parts[f"input {name}"] = _input_digest(self._artifact(self._outputs[tag]) if tag in self._outputs else None)
+        for name, made in step.inputs.items():
+            uri = self._outputs.get(made)
+            parts[f"input {name}"] = _input_digest(self._artifact(uri) if uri else None)
         return parts
 
     def _find_earlier(self, step: Step, parts: dict[str, str], fingerprint: str) -> tuple[tracking.Run | None, str]:
@@ -180,11 +181,11 @@ class Chain:
 
     def _what_is_gone(self, step: Step, earlier: tracking.Run) -> str:
         """What an earlier run made that is no longer there, or nothing."""
-        if step.output:
+        for name, tag in step.outputs.items():
             try:
-                self._artifact(tracking.step_output(earlier, step.output))
+                self._artifact(tracking.step_output(earlier, tag))
             except (InputError, KeyError):
-                return f"the artifact of run {earlier.info.run_id} is gone"
+                return f"the artifact {name} of run {earlier.info.run_id} is gone"
         digest = earlier.data.tags.get("dtw_digest")
         if digest and digest != stored_digests(self._params["dtw_path"]).get(earlier.data.tags["dtw_matrix"]):
             return "its DTW matrix is gone or was replaced"
@@ -220,8 +221,7 @@ class Chain:
 
     def _finish(self, step: Step, step_run: tracking.Run) -> None:
         self._done[step.name] = step_run
-        if step.output:
-            self._outputs[step.output] = tracking.step_output(step_run, step.output)
+        self._outputs |= {name: tracking.step_output(step_run, tag) for name, tag in step.outputs.items()}
 
     def _stop(self, error: BaseException) -> None:
         """End all processes and their runs."""

@@ -203,8 +203,11 @@ class Etl:
             meters.insert(1, "sector", meters["meter_id"].map(sectors))
             notes += compare("the sheet of sectors", set(sectors.index), seen)
         return StepResult(
-            outputs={artifacts.CLEAN[source]: write_profiles(profiles, self.out_csv)},
-            files=[readings, *self._write_tables(source, account, meters, notes)],
+            outputs={
+                artifacts.CLEAN[source]: write_profiles(profiles, self.out_csv),
+                artifacts.READINGS: readings,
+            },
+            files=self._write_tables(source, account, meters, notes),
             inputs=self._inputs({source: origin if isinstance(origin, Path) else None, **inputs}),
             metrics=account.metrics(),
             tags={"loaded_from": str(origin)},

@@ -1,4 +1,4 @@
-"""Harmonization: the clean profiles of all sources in one table, and their DTW matrix."""
+"""Harmonization: the clean profiles of all sources in one table, their readings in another, and their DTW matrix."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from loadprofiles.distances.generations import MatrixParameters
 from loadprofiles.distances.matrix import DtwMatrix
 from loadprofiles.distances.update import Update, update_matrix
 from loadprofiles.errors import EmptyResultError, InputError
+from loadprofiles.merging import merge_readings
 from loadprofiles.normalisation import NORMALISATION, normalise
 from loadprofiles.profiles import read_profiles, resolution_of, values_of
 from loadprofiles.step import StepInput, StepResult
@@ -32,8 +33,14 @@ def harmonize(
     jobs: int,
     dask_scheduler: str,
     workspace: Path,
+    sql_readings: Path | None = None,
+    oldmongo_readings: Path | None = None,
+    newmongo_readings: Path | None = None,
+    customers_readings: Path | None = None,
 ) -> StepResult:
     """Merge the clean tables, look for meters delivered twice, and bring the DTW matrix up to date.
+
+    Where readings are given, they are merged too, by `merge_readings`.
 
     Args:
         sql_csv: Clean profiles of the SQL historian; None leaves the source out, as for the next three.
@@ -48,6 +55,10 @@ def harmonize(
         jobs: Threads that compute distances; 0: as many as cores.
         dask_scheduler: `tcp://host:port` of a dask scheduler whose workers reach `dtw_path`; empty: this machine.
         workspace: A folder for the other files of the result.
+        sql_readings: Readings of the SQL historian; None leaves them out, as for the next three.
+        oldmongo_readings: Those of the old MongoDB.
+        newmongo_readings: Those of the new MongoDB.
+        customers_readings: Those of the customers.
 
     Raises:
         InputError: A table cannot be read, or the resolutions differ.
@@ -55,6 +66,12 @@ def harmonize(
     """
     # a meter-day that several systems hold is taken from the one named first: the newer knows better
     paths = {"newmongo": newmongo_csv, "sql": sql_csv, "oldmongo": oldmongo_csv, "customers": customers_csv}
+    readings = {
+        "newmongo": newmongo_readings,
+        "sql": sql_readings,
+        "oldmongo": oldmongo_readings,
+        "customers": customers_readings,
+    }
     given = {source: path for source, path in paths.items() if path}
     if not given:
         raise EmptyResultError(
@@ -85,6 +102,7 @@ def harmonize(
             *_duplicate_notes(duplicates, int(repeated.sum())),
         ],
     )
+    _add_readings(result, {source: path for source, path in readings.items() if path}, workspace)
     normalised = normalise(values_of(profiles))
     if compute_dtw == "false" or (compute_dtw == AUTO and len(normalised) > MAX_AUTO_PROFILES):
         why = f": {len(normalised)} profiles are more than {MAX_AUTO_PROFILES}" if compute_dtw == AUTO else ""
@@ -101,6 +119,17 @@ def harmonize(
     )
     _tell_matrix(result, DtwMatrix(dtw_path, parameters), update, len(normalised))
     return result
+
+
+def _add_readings(result: StepResult, given: dict[str, Path], workspace: Path) -> None:
+    """Merge the readings of all sources that are given, if any are."""
+    if not given:
+        return
+    merged = merge_readings(given, workspace / f"{artifacts.READINGS}.parquet")
+    result.outputs[artifacts.READINGS] = merged.path
+    result.inputs += [StepInput(f"{source}_readings", path, content_digest(path)) for source, path in given.items()]
+    result.metrics |= merged.metrics()
+    result.notes += merged.notes()
 
 
 def _common_resolution(tables: dict[str, pd.DataFrame], paths: dict[str, Path]) -> int:

@@ -1,17 +1,19 @@
 """The Readings table: one row an interval of one meter, checked where it crosses a boundary.
 
 On disk it is a folder of Parquet parts, each of some meters and a row group a meter, which together are sorted
-as one table is; `pandas.read_parquet` of the folder reads them all.
+as one table is; `pandas.read_parquet` of the folder reads them all. `read_readings` checks what it reads, and reads
+only the meters asked for; `open_readings` gives them one at a time, whatever the size of the whole.
 """
 
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,8 @@ import pyarrow as arrow
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from loadprofiles.tables import atomic_path, validate
+from loadprofiles.errors import InputError
+from loadprofiles.tables import atomic_path, first_line, require_columns, validate
 
 MEASURED = "measured"
 EDITED_SCALE = "edited_scale"
@@ -51,7 +54,7 @@ WITHOUT_ENERGY = (REJECTED_OUTLIER, REJECTED_REGISTER, MISSING)
 QUALITY_DTYPE = pd.CategoricalDtype(list(QUALITY))
 TIMESTAMP_DTYPE = pd.DatetimeTZDtype("us", "UTC")
 _FLOAT = np.dtype(np.float64)
-_DTYPES = {
+_DTYPES: dict[str, Any] = {
     "meter_id": pd.StringDtype(na_value=np.nan),
     "timestamp_utc": TIMESTAMP_DTYPE,
     "energy_kwh": _FLOAT,
@@ -59,6 +62,7 @@ _DTYPES = {
     "energy_kwh_raw": _FLOAT,
 }
 _OPTIONAL = re.compile(r"reactive_energy_kvarh|voltage_.*_v")
+_NO_READINGS = "not a Readings table"
 
 
 _ENERGY_KNOWN = np.array([name not in WITHOUT_ENERGY for name in QUALITY])
@@ -110,7 +114,7 @@ def check_readings(table: pd.DataFrame) -> pd.DataFrame:
     Raises:
         InputError: A column is missing, of another type, or a rule of the contract is broken.
     """
-    return validate(table, SCHEMA, "not a Readings table")
+    return validate(table, SCHEMA, _NO_READINGS)
 
 
 _REQUIRED = {
@@ -262,11 +266,253 @@ def _new_folder(folder: Path) -> Iterator[Path]:
 
 def _copy_groups(groups: list[tuple[str, Path, int]], schema: arrow.Schema, folder: Path) -> None:
     """Write row groups of other parts, given as meter, file and number, into parts of `folder`, in that order."""
-    for number, start in enumerate(range(0, len(groups), _GROUPS_A_PART)):
+    read = (pq.ParquetFile(path).read_row_group(group) for _, path, group in groups)
+    _write_groups((_with_columns(rows, schema.names) for rows in read), schema, folder)
+
+
+def _with_columns(rows: arrow.Table, names: Iterable[str]) -> arrow.Table:
+    """`rows` with just these columns, empty where it has none of that name."""
+    for name in names:
+        if name not in rows.column_names:
+            rows = rows.append_column(name, arrow.nulls(len(rows), arrow.float64()))
+    return rows.select(list(names))
+
+
+def _write_groups(groups: Iterable[arrow.Table], schema: arrow.Schema, folder: Path) -> None:
+    """Write each table as a row group into parts of `folder`, one in memory at a time."""
+    for number, some in groupby(enumerate(groups), key=lambda item: item[0] // _GROUPS_A_PART):
         with _writer(folder / _part_name(number), schema) as writer:
-            for _, path, group in groups[start : start + _GROUPS_A_PART]:
-                rows = pq.ParquetFile(path).read_row_group(group)
-                for name in schema.names:
-                    if name not in rows.column_names:
-                        rows = rows.append_column(name, arrow.nulls(len(rows), arrow.float64()))
-                writer.write_table(rows.select(schema.names), row_group_size=len(rows))
+            for _, rows in some:
+                writer.write_table(rows, row_group_size=len(rows))
+
+
+def write_readings(tables: Iterable[pd.DataFrame], optional: Iterable[str], folder: Path) -> Path:
+    """Check readings and write them as a folder of parts, whole or not at all, one meter in memory at a time.
+
+    Args:
+        tables: Readings, each of one meter, in ascending order of meters; columns that only some have are empty
+            for the others.
+        optional: The columns that any of them has beyond those every Readings table has.
+        folder: The folder to make; what stood there is replaced.
+
+    Raises:
+        InputError: The readings break the contract.
+    """
+    names = tuple(sorted(optional))
+    with _new_folder(folder) as new:
+        _write_groups((_to_arrow(table, names) for table in _in_order(tables)), _schema(names), new)
+    return folder
+
+
+def _in_order(tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """The tables, each checked; none may be empty."""
+    before = ""
+    for table in tables:
+        if not _keeps_contract(table):
+            check_readings(table)
+        meter = str(table["meter_id"].iloc[0])
+        if meter <= before:
+            raise InputError(f"{_NO_READINGS}: sorted by meter and time: {meter!r} comes after {before!r}")
+        yield table
+        before = meter
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of one meter in a row group of a file."""
+
+    file: Path
+    group: int
+    start: int
+    count: int
+
+
+class StoredReadings:
+    """A Readings table on disk, of which the metadata have been read; `open_readings` makes one.
+
+    Attributes:
+        path: Its folder or file.
+        columns: Its columns.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows: dict[str, list[_Rows]] = {}
+        # kept: a file of many row groups would else be parsed as many times
+        self._metadata: dict[Path, pq.FileMetaData] = {}
+        self._held: tuple[tuple[Path, int, tuple[str, ...]], arrow.Table] | None = None
+        names: set[str] = set()
+        for file in _parquet_files(path):
+            names.update(self._enter(file))
+        self.columns = (*_REQUIRED, *sorted(names - set(_REQUIRED)))
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """Its columns beyond those every Readings table has, in ascending order."""
+        return self.columns[len(_REQUIRED) :]
+
+    @property
+    def meters(self) -> dict[str, int]:
+        """Its meters, in ascending order, and how many rows each has."""
+        return {meter: sum(rows.count for rows in of_meter) for meter, of_meter in self._rows.items()}
+
+    def each(self) -> Iterator[pd.DataFrame]:
+        """The readings of one meter after the other, as `read` gives them."""
+        for meter in self._rows:
+            yield self.read([meter])
+
+    def read(self, meters: Iterable[str], columns: Sequence[str] = ()) -> pd.DataFrame:
+        """The readings of some of its meters, in ascending order of meters.
+
+        Args:
+            meters: Meters that it has.
+            columns: Those to read beside the columns that every Readings table has; empty: all.
+
+        Raises:
+            InputError: A file cannot be read, or the readings break the contract.
+        """
+        wanted = tuple(name for name in self.columns if not columns or name in (*_REQUIRED, *columns))
+        names = sorted(set(meters))
+        rows = [self._read(piece, wanted) for name in names for piece in self._rows[name]]
+        if not rows:
+            return pd.DataFrame(columns=list(wanted)).astype({name: _DTYPES.get(name, _FLOAT) for name in wanted})
+        table = self._to_pandas(rows)
+        ends = np.cumsum([sum(piece.count for piece in self._rows[name]) for name in names])
+        if not all(_keeps_contract(table.iloc[start:end]) for start, end in pairwise([0, *ends])):
+            return validate(table, SCHEMA, f"{self.path}: {_NO_READINGS}")
+        return table
+
+    def _to_pandas(self, rows: list[arrow.Table]) -> pd.DataFrame:
+        try:
+            # without pandas' metadata, which speak of all rows of their file
+            table: pd.DataFrame = arrow.concat_tables(rows).unify_dictionaries().to_pandas(ignore_metadata=True)
+        except arrow.ArrowException as error:
+            raise InputError(f"{self.path}: {_NO_READINGS}: its parts are no one table: {first_line(error)}") from error
+        return table
+
+    def _read(self, rows: _Rows, columns: tuple[str, ...]) -> arrow.Table:
+        key = (rows.file, rows.group, columns)
+        # a row group of several meters is read once
+        if self._held is None or self._held[0] != key:
+            with _parquet_file(rows.file, self._metadata[rows.file]) as file:
+                found = [name for name in columns if name in file.schema_arrow.names]
+                table = file.read_row_group(rows.group, columns=found)
+            self._held = key, _with_columns(table, columns)
+        return self._held[1].slice(rows.start, rows.count)
+
+    def _enter(self, path: Path) -> list[str]:
+        """Enter where the meters of a file are; return its columns."""
+        with _parquet_file(path) as file:
+            columns: list[str] = file.schema_arrow.names
+            _check_columns(file.schema_arrow, path)
+            self._metadata[path] = file.metadata
+            for group in range(file.num_row_groups):
+                start = 0
+                for meter, count in _meters_of(file, group, path):
+                    before = next(reversed(self._rows), "")
+                    if meter < before:
+                        raise InputError(
+                            f"{path}: {_NO_READINGS}: sorted by meter and time: {meter!r} comes after {before!r}"
+                        )
+                    self._rows.setdefault(meter, []).append(_Rows(path, group, start, count))
+                    start += count
+        return columns
+
+
+def _parquet_files(path: Path) -> list[Path]:
+    """A file, or the Parquet files of a folder."""
+    if path.is_dir():
+        files = sorted(
+            file for file in path.rglob("*.parquet") if file.is_file() and not file.name.startswith((".", "_"))
+        )
+        if not files:
+            raise InputError(f"{path}: holds no Parquet file; give the folder of Readings that an ETL step wrote")
+        return files
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    return [path]
+
+
+@contextmanager
+def _parquet_file(path: Path, metadata: pq.FileMetaData | None = None) -> Iterator[pq.ParquetFile]:
+    """An open Parquet file; what cannot be read of it is an InputError."""
+    try:
+        with pq.ParquetFile(path, metadata=metadata) as file:
+            yield file
+    except (arrow.ArrowException, OSError) as error:
+        raise InputError(f"{path}: cannot be read as Parquet: {first_line(error)}") from error
+
+
+def _check_columns(schema: arrow.Schema, path: Path) -> None:
+    """Raise InputError unless `schema` has the columns of a Readings table, and text for the meters."""
+    require_columns(pd.DataFrame(columns=schema.names), tuple(_REQUIRED), path)
+    for name in schema.names:
+        if name not in _REQUIRED and not _OPTIONAL.fullmatch(name):
+            raise InputError(f"{path}: {_NO_READINGS}: column {name!r} is none of its columns")
+    kind = schema.field("meter_id").type
+    if not (arrow.types.is_string(kind) or arrow.types.is_large_string(kind)):
+        raise InputError(f"{path}: {_NO_READINGS}: column 'meter_id' is {kind}, not text")
+
+
+def _meters_of(file: pq.ParquetFile, group: int, path: Path) -> list[tuple[str, int]]:
+    """The meters of a row group, in its order, and how many rows each has."""
+    metadata = file.metadata.row_group(group)
+    found = metadata.column(file.schema.names.index("meter_id")).statistics
+    if found and found.has_min_max and found.min == found.max and not found.null_count:
+        return [(found.min, metadata.num_rows)]
+    table = file.read_row_group(group, columns=["meter_id"]).to_pandas(ignore_metadata=True)
+    if table["meter_id"].isna().any():
+        raise InputError(f"{path}: {_NO_READINGS}: column 'meter_id' is empty in some rows")
+    first = _first_rows(table)
+    return [(str(table["meter_id"].iloc[start]), int(end - start)) for start, end in pairwise([*first, len(table)])]
+
+
+def open_readings(path: Path) -> StoredReadings:
+    """A Readings table on disk, to be read one meter after the other.
+
+    Args:
+        path: A folder of parts, or one Parquet file.
+
+    Raises:
+        InputError: It is missing, no Parquet, has not the columns of a Readings table, or its meters are not in order.
+    """
+    return StoredReadings(path)
+
+
+def list_meters(path: Path) -> dict[str, int]:
+    """The meters of a Readings table on disk, in ascending order, and how many rows each has.
+
+    No reading is read: row groups of one meter, as ETL writes them, tell it in the file's metadata.
+
+    Raises:
+        InputError: As `open_readings`.
+    """
+    return open_readings(path).meters
+
+
+def read_readings(
+    path: Path, meters: Iterable[str] | None = None, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Read a Readings table, or some meters of it, and check it.
+
+    Args:
+        path: A folder of parts, or one Parquet file.
+        meters: The meters to read, of whose row groups alone the file is read; None: all.
+        columns: The columns to return, in this order; None: all.
+
+    Returns:
+        The readings, sorted by meter and time.
+
+    Raises:
+        InputError: As `open_readings`; a meter or column is not there; or the readings break the contract.
+    """
+    stored = open_readings(path)
+    there = stored.meters
+    names = list(there) if meters is None else sorted(set(meters))
+    absent = [name for name in names if name not in there]
+    if absent:
+        raise InputError(f"{path}: has no readings of {', '.join(absent[:5])}; it has {', '.join([*there][:12])}")
+    if columns is None:
+        return stored.read(names)
+    require_columns(pd.DataFrame(columns=list(stored.columns)), tuple(columns), path)
+    return stored.read(names, columns)[list(columns)]

@@ -147,11 +147,12 @@ class Step:
         output: Tag of the artifact it hands on; empty where it hands on none.
         params: Its parameters: name → the pipeline's parameter of that value.
         files: Those of them that name input files or folders; their content counts, not their path.
-        inputs: Its parameters that take artifacts: name → the tag of an earlier step.
+        inputs: Its parameters that take artifacts: name → the tag of an earlier step, or `<step>.<artifact>`.
         source: The pipeline's parameter that, left empty, leaves the step out.
         out_csv: Name of the table it writes, where that is not the artifact's.
         live: The environment variable that, set, makes the step read a live system instead of the first of `files`.
         resumes: The parameter that takes the step's own earlier output, where a live system is read.
+        also: Names of further artifacts that it hands on, which later steps take as `<step>.<artifact>`.
     """
 
     name: str
@@ -163,6 +164,13 @@ class Step:
     out_csv: str = ""
     live: str = ""
     resumes: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What it hands on: the name under which later steps take it → the tag of the run that carries it."""
+        own = {self.output: self.output} if self.output else {}
+        return own | {f"{self.name}.{artifact}": artifact_tag(artifact) for artifact in self.also}
 
 
 def same(*names: str) -> dict[str, str]:

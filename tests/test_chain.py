@@ -29,9 +29,11 @@ def main(**params):
 
 def work(workspace, out_csv, **params):
     {body}
+    outputs = {{"{name}": out_csv}}
+    {also}
     read = lambda v: Path(v).read_text() if Path(str(v)).is_file() else str(v)
     out_csv.write_text(",".join(read(v) for _, v in sorted(params.items())))
-    return StepResult(outputs={{"{name}": out_csv}}, metrics={{"done": 1.0}})
+    return StepResult(outputs=outputs, metrics={{"done": 1.0}})
 
 if __name__ == "__main__":
     main()
@@ -50,9 +52,9 @@ def place(tmp_path, monkeypatch):
     chain.code_digest.cache_clear()
 
 
-def script(place, name, *options, body="pass"):
+def script(place, name, *options, body="pass", also="pass"):
     lines = "\n".join(f'@cli.path_option("{option}", "none", "", optional=True)' for option in options)
-    (place / f"{name}.py").write_text(SCRIPT.format(name=name, options=lines, body=body))
+    (place / f"{name}.py").write_text(SCRIPT.format(name=name, options=lines, body=body, also=also))
 
 
 def two_steps(place, **bodies):
@@ -133,7 +135,54 @@ def test_a_lost_artifact_is_made_again(place, capfd):
     first = run(steps)
     artifact(first["make"], "make_csv").unlink()
     run(steps)
-    assert f"make: runs, the artifact of run {first['make'].info.run_id} is gone" in capfd.readouterr().out
+    assert f"make: runs, the artifact make_csv of run {first['make'].info.run_id} is gone" in capfd.readouterr().out
+
+
+MORE = 'outputs["more"] = workspace / "more.txt"; outputs["more"].write_text("more of {name}"); time.sleep({seconds})'
+
+
+def steps_with_more(place):
+    """Two sources that hand on two artifacts each, and a step that takes the second of them alone."""
+    script(place, "one", "source", also=MORE.format(name="one", seconds=0))
+    script(place, "two", "word", also=MORE.format(name="two", seconds=1))
+    script(place, "use", "first", "second")
+    return (
+        Step("one", "one_csv", same("source"), files=("source",), source="source", also=("more",)),
+        Step("two", "two_csv", same("word"), also=("more",)),
+        Step("use", "use_csv", {}, inputs={"first": "one.more", "second": "two.more"}),
+    )
+
+
+def test_further_artifacts_of_one_name_are_told_apart_by_their_steps(place):
+    (place / "in.txt").write_text("hello")
+    runs = run(steps_with_more(place), source=place / "in.txt")
+    assert artifact(runs["use"], "use_csv").read_text() == "more of one,more of two"
+    assert artifact(runs["one"], "one_csv").read_text() == "hello"
+    assert [runs[step].data.tags["more_csv"].endswith("/more/more.txt") for step in ("one", "two")] == [True, True]
+
+
+def test_a_further_artifact_of_a_source_that_is_left_out_is_left_out_too(place, capfd):
+    (place / "in.txt").write_text("hello")
+    steps = steps_with_more(place)
+    run(steps, source=place / "in.txt")
+    runs = run(steps)
+    assert artifact(runs["use"], "use_csv").read_text() == "None,more of two"
+    assert "use: runs, changed since run" in (out := capfd.readouterr().out)
+    assert ": input first\n" in out
+
+
+def test_a_further_artifact_that_is_lost_or_changed_is_an_input_as_any_other(place, capfd):
+    steps = steps_with_more(place)
+    first = run(steps)
+    assert run(steps)["use"].info.run_id == first["use"].info.run_id
+    artifact(first["two"], "more_csv").unlink()
+    second = run(steps)
+    assert f"two: runs, the artifact two.more of run {first['two'].info.run_id} is gone" in capfd.readouterr().out
+    assert second["use"].info.run_id == first["use"].info.run_id, "it was made again as it was"
+    script(place, "two", "word", also=MORE.format(name="another", seconds=0))
+    chain.code_digest.cache_clear()
+    assert artifact(run(steps)["use"], "use_csv").read_text() == "None,more of another"
+    assert ": input second\n" in capfd.readouterr().out
 
 
 def test_a_live_system_is_read_again_only_when_load_new_asks(place, monkeypatch, capfd):

@@ -7,6 +7,8 @@ from loadprofiles.distances.matrix import DtwMatrix
 from loadprofiles.errors import EmptyResultError, InputError
 from loadprofiles.harmonization import harmonize
 from loadprofiles.profiles import read_profiles, step_columns
+from loadprofiles.readings import list_meters, read_readings, write_readings
+from tests.test_readings import of_meter
 
 RANDOM = np.random.default_rng(0)
 
@@ -26,11 +28,12 @@ def write(tmp_path, source, table):
     return path
 
 
-def run(tmp_path, compute_dtw="auto", radius=1, dtw_path=None, **sources):
+def run(tmp_path, compute_dtw="auto", radius=1, dtw_path=None, readings=None, **sources):
     paths = {f"{name}_csv": None for name in ("sql", "oldmongo", "newmongo", "customers")}
     paths |= {f"{name}_csv": write(tmp_path, name, table) for name, table in sources.items()}
+    readings = {f"{name}_readings": path for name, path in (readings or {}).items()}
     return harmonize(
-        **paths, out_csv=tmp_path / "harmonized.csv", compute_dtw=compute_dtw,
+        **paths, **readings, out_csv=tmp_path / "harmonized.csv", compute_dtw=compute_dtw,
         dtw_path=dtw_path or tmp_path / "dtw", radius=radius, jobs=0, dask_scheduler="", workspace=tmp_path,
     )  # fmt: skip
 
@@ -106,3 +109,51 @@ def test_compute_dtw_false_leaves_the_matrix_alone(tmp_path):
     result = run(tmp_path, "false", sql=profiles("A", 4))
     assert not (tmp_path / "dtw").exists()
     assert "dtw_digest" not in result.tags
+
+
+def store(tmp_path, source, *tables):
+    return write_readings(tables, [], tmp_path / f"{source}_readings")
+
+
+def test_readings_of_all_sources_become_one_table_the_newest_system_first(tmp_path):
+    def marked(meter, number):
+        return of_meter(meter).assign(energy_kwh_raw=float(number))
+
+    readings = {
+        "sql": store(tmp_path, "sql", marked("a", 1), marked("b", 1)),
+        "oldmongo": store(tmp_path, "oldmongo", marked("a", 2), marked("b", 2), marked("c", 2)),
+        "newmongo": store(tmp_path, "newmongo", marked("a", 3)),
+        "customers": store(tmp_path, "customers", marked("c", 4), marked("d", 4)),
+    }
+    result = run(tmp_path, "false", sql=profiles("A", 2), readings=readings)
+    path = result.outputs["readings"]
+    assert path == tmp_path / "readings.parquet"
+    table = read_readings(path)
+    assert table.drop_duplicates("meter_id").set_index("meter_id")["energy_kwh_raw"].to_dict() == {
+        "a": 3, "b": 1, "c": 2, "d": 4,
+    }  # fmt: skip
+    assert {name: value for name, value in result.metrics.items() if "readings" in name or "several" in name} == {
+        "meter_days_in_several_sources": 0, "readings": 12, "meters_with_readings": 4, "meters_in_several_sources": 3,
+        "readings_left_out": 12,
+    }  # fmt: skip
+    assert "12 readings of 4 meters: newmongo 3, sql 3, oldmongo 3, customers 3" in result.notes
+    assert {given.name for given in result.inputs} == {"clean_sql", *(f"{source}_readings" for source in readings)}
+
+
+def test_without_readings_there_is_no_table_of_them(tmp_path):
+    result = run(tmp_path, "false", sql=profiles("A", 2))
+    assert set(result.outputs) == {"harmonized"}
+    assert not {"readings", "meters_in_several_sources"} & set(result.metrics)
+    assert not (tmp_path / "readings.parquet").exists()
+
+
+def test_the_readings_of_some_sources_are_enough(tmp_path):
+    given = {"oldmongo": store(tmp_path, "oldmongo", of_meter("a"))}
+    result = run(tmp_path, "false", sql=profiles("A", 2), readings=given)
+    assert list_meters(result.outputs["readings"]) == {"a": 3}
+
+
+def test_readings_that_cannot_be_read_end_the_step_before_the_matrix(tmp_path):
+    with pytest.raises(InputError, match=r"sql_readings: no such file or folder"):
+        run(tmp_path, sql=profiles("A", 2), readings={"sql": tmp_path / "sql_readings"})
+    assert not (tmp_path / "dtw").exists()

@@ -80,7 +80,15 @@ def test_inputs_of_a_step_are_made_by_a_step_before_it():
     made = set()
     for step in CHAIN:
         assert set(step.inputs.values()) <= made, step.name
-        made.add(step.output)
+        made |= set(step.outputs)
+
+
+def test_the_readings_of_every_source_are_merged_and_handed_on():
+    (harmonization,) = [step for step in CHAIN if step.name == "harmonization"]
+    taken = {name: made for name, made in harmonization.inputs.items() if name.endswith("_readings")}
+    etl = [step.name for step in CHAIN if step.name.startswith("etl_")]
+    assert taken == {f"{name.removeprefix('etl_')}_readings": f"{name}.readings" for name in etl}
+    assert harmonization.outputs == {"harmonized_csv": "harmonized_csv", "harmonization.readings": "readings_csv"}
 
 
 def test_the_environment_is_pinned_exactly_and_names_no_host():

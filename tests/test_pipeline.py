@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from bson import json_util
 
+from loadprofiles.readings import list_meters, read_readings
 from tests.project import ROOT, Project, copy_project, processes_of, wait_for
 from tests.sources.web import serve
 
@@ -32,6 +33,13 @@ def chain(project) -> str:
     done = project.mlflow_run()
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def readings_of(project, step):
+    """The folder of readings that the latest run of a step hands on."""
+    run = project.latest(step)
+    assert run.data.tags["readings_csv"] == f"{run.info.artifact_uri}/readings/readings.parquet"
+    return project.artifacts(run) / "readings/readings.parquet"
 
 
 @pytest.mark.usefixtures("chain")
@@ -61,6 +69,16 @@ class TestOnTheSamples:
             folder, file = run.data.tags[tag].rsplit("/", 2)[-2:]
             assert folder == tag.removesuffix("_csv")
             assert (project.artifacts(run) / folder / file).is_file()
+
+    def test_the_readings_of_all_sources_are_merged_with_all_their_columns(self, project):
+        steps = ("etl_newmongo", "etl_sql", "etl_oldmongo", "etl_customers")
+        by_source = [read_readings(readings_of(project, step)) for step in steps]
+        merged = read_readings(readings_of(project, "harmonization"))
+        metrics = project.latest("harmonization").data.metrics
+        assert len(merged) == metrics["readings"] == sum(map(len, by_source)) - metrics["readings_left_out"]
+        assert set(merged.columns) == {name for table in by_source for name in table.columns}
+        assert set(merged["meter_id"]) == {meter for table in by_source for meter in table["meter_id"]}
+        assert len(list_meters(readings_of(project, "harmonization"))) == metrics["meters_with_readings"]
 
     def test_every_profile_is_assigned_to_a_cluster_that_has_a_representative(self, project):
         artifacts = project.artifacts(project.latest("clustering"))
@@ -258,7 +276,7 @@ def test_customers_on_a_web_server_are_cleaned_with_corrections_and_a_report(pro
     artifacts = project.artifacts(run)
     assert "the transformer ratio was forgotten" in (artifacts / "vee_report.html").read_text()
     assert "Cliente 1,scale,,,2.0,the transformer ratio" in (artifacts / "corrections.csv").read_text()
-    readings = pd.read_parquet(artifacts / "readings.parquet")
+    readings = read_readings(readings_of(project, "etl_customers"))
     first = readings[readings["meter_id"] == "Cliente 1"].iloc[0]
     assert first["energy_kwh"] == pytest.approx(2 * first["energy_kwh_raw"])
     assert first["quality"] == "edited_scale"
@@ -348,5 +366,5 @@ class TestOnRealData:
         changes = findings[findings["kind"] == "scale_change"].set_index("from_utc")["factor"].to_dict()
         assert changes == {"2019-04-29 13:00:00+00:00": 10.0, "2019-05-14 10:00:00+00:00": 1000.0}
         assert "the description lists 53 meters without data here" in done.stdout
-        readings = pd.read_parquet(project.artifacts(project.latest("etl_oldmongo")) / "readings.parquet")
+        readings = read_readings(readings_of(project, "etl_oldmongo"))
         assert readings["energy_kwh"].between(-10.8 / 4, 40 / 4).sum() == readings["energy_kwh"].notna().sum()
