@@ -3,7 +3,7 @@
 import click
 
 from loadprofiles import cli, workers
-from pipeline import CHAIN
+from pipeline import DATA
 
 
 @click.command(help=__doc__)
@@ -20,7 +20,7 @@ def main(**params: object) -> None:
     workers.warm_up()
     from loadprofiles.sweep import run_sweep  # imports mlflow: only once the parameters are right
 
-    cli.run_guarded(lambda: run_sweep(CHAIN[:-1], params))
+    cli.run_guarded(lambda: run_sweep(DATA, params))
 
 
 if __name__ == "__main__":

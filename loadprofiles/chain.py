@@ -35,10 +35,10 @@ _GRACE_SECONDS = 20.0
 
 
 def run_pipeline(steps: tuple[Step, ...], params: Mapping[str, Any]) -> None:
-    """Run `steps` below one parent run, which gets the metrics of the last.
+    """Run `steps` below one parent run, which gets the metrics of those that are to be shown.
 
     Args:
-        steps: The chain; the last step's run gives the parent its name and metrics.
+        steps: The chain.
         params: The pipeline's parameters.
 
     Raises:
@@ -47,7 +47,7 @@ def run_pipeline(steps: tuple[Step, ...], params: Mapping[str, Any]) -> None:
     started = time.perf_counter()
     with tracking.run("pipeline", params) as parent:
         runs = Chain(steps, params, parent).run()
-        tracking.record_chain(parent, runs, steps[-1].name)
+        tracking.record_chain(parent, runs, [step.name for step in steps if step.shown])
         seconds = time.perf_counter() - started
         click.echo(f"pipeline: run {parent.info.run_id} finished in {seconds:.0f} s; see {tracking.where_to_see()}")
 

@@ -26,6 +26,30 @@ MODEL_WITHOUT_K = "hdbscan"
 INITS = ("random", "k-means++")
 LINKAGES = ("auto", "ward", "average", "complete")
 K_RULES = ("silhouette", "ranks")
+FORECAST_MODELS = (
+    "auto",
+    "online",
+    "xgboost",
+    "lstm",
+    "mstl",
+    "ets",
+    "profile",
+    "seasonal_naive",
+    "seasonal_naive_24h",
+)
+"""Models that forecast."""
+
+LEARNERS = ("xgboost", "lstm")
+"""Those that are fitted to all meters together."""
+
+AUTO = "auto"
+"""The one of `ONLINE_MEMBERS` and `online` that was best before the backtest."""
+
+ONLINE = "online"
+
+ONLINE_MEMBERS = ("seasonal_naive", "seasonal_naive_24h", "profile", "xgboost")
+"""Those that `online` weighs."""
+
 TABLE_SUFFIXES = (".csv", ".parquet")
 
 

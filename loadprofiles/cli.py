@@ -20,6 +20,7 @@ import click
 
 from loadprofiles.choices import (
     DISTANCE_METRICS,
+    FORECAST_MODELS,
     INITS,
     K_RULES,
     LINKAGES,
@@ -79,6 +80,14 @@ class Spelling(click.Choice[str]):
         if str(value).strip().lower() in MISSPELT:
             click.echo(f"{value!r} is taken as {meant!r}", err=True)
         return super().convert(meant, param, ctx)
+
+
+class SpellingOrNone(Spelling):
+    """A choice, or none at all."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the choice that `value` names, None where it is empty, or fail with the list of choices."""
+        return None if str(value).strip().lower() in NONE else super().convert(value, param, ctx)
 
 
 class Names(click.ParamType[Any]):
@@ -289,6 +298,7 @@ compute_dtw = _option(
 dtw_path = path_option(
     "dtw_path", "dtw/", "Folder of the DTW matrix, of this machine or an object store (s3://…).", in_place=True
 )
+seed = _option("seed", click.IntRange(min=0, max=2**32 - 1), "0", "Of all random draws.")
 radius = _option("radius", click.IntRange(min=0), "1", "Half-width of the Sakoe-Chiba band, in steps.")
 model = _option("model", Spelling(MODELS), "kmeans", "Clustering model.")
 distance_metric = _option("distance_metric", Spelling(DISTANCE_METRICS), "euclidean", "Distance between profiles.")
@@ -360,7 +370,7 @@ def names_of(decorator: Decorator) -> tuple[str, ...]:
 
 model_settings = options(
     radius,
-    _option("seed", click.IntRange(min=0, max=2**32 - 1), "0", "Of all random draws."),
+    seed,
     _option("init", Spelling(INITS), "random", "Where k-means and k-medoids start from."),
     _option("n_init", click.IntRange(min=0), "0", "Starts, of which the best counts; 0: the model's own number."),
     _option("linkage", Spelling(LINKAGES), "auto", "Of agglomerative; auto: ward (euclidean) or average (dtw)."),
@@ -405,6 +415,48 @@ _clustering_options = options(
     registered_model("load_profile_clusters"),
     model_alias,
 )
+
+weather_csv = path_option(
+    "weather_csv",
+    "",
+    "Weather to learn from: timestamp_utc, issued_utc where it is forecast, and numbers; empty: none.",
+    optional=True,
+)
+_forecast_terms = options(
+    _option("frequency", str, "1h", "Length of an interval: a part of a day from 15min on, 24h, or 48h."),
+    _option("horizon", click.FloatRange(min=0, min_open=True), "24", "Hours ahead; at least one interval."),
+    _option("backtest_days", click.IntRange(min=0), "28", "Days to forecast as if they were to come; 0: none."),
+    _option("holidays", str, "", "Code of the country whose holidays count, such as IT; empty: none."),
+)
+
+forecasting = options(
+    _option("model", Spelling(FORECAST_MODELS), "auto", "Forecasting model; auto: the best before the backtest."),
+    _forecast_terms,
+    seed,
+    registered_model("load_forecaster"),
+    model_alias,
+)
+"""The options of a forecast."""
+
+forecasting_in_chain = options(
+    _option(
+        "forecast_model",
+        SpellingOrNone(FORECAST_MODELS),
+        "auto",
+        "Forecasting model; auto: the best before the backtest; empty leaves forecasts out.",
+    ),
+    _forecast_terms,
+    _option("registered_forecaster", str, "load_forecaster", "Name to register it by; empty: not registered."),
+    _option("forecaster_alias", str, "", "Alias for the registered version, such as champion; empty: none."),
+)
+"""The same where clustering has taken their names."""
+
+FORECASTING_IN_CHAIN = {
+    "model": "forecast_model",
+    "registered_model": "registered_forecaster",
+    "model_alias": "forecaster_alias",
+}
+"""Options of `forecasting` that have another name there."""
 
 live_sql = options(sql_table, sql_columns, sql_meters, sql_from, sql_to)
 etl = options(description_csv, corrections_csv, like_days, resolution, timezone, jobs, dask_scheduler)

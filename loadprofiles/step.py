@@ -43,6 +43,16 @@ CLUSTERS_PAGE = "clusters.html"
 COMPARISON_FIGURE = "comparison.png"
 COMPARISON_PAGE = "comparison.html"
 CLUSTER_MODEL = "clusters"
+FORECASTS = "forecasts"
+BACKTEST = "backtest"
+WEATHER = "weather"
+FORECAST_ERRORS = "forecast_errors"
+FORECAST_COMPARISON = "forecast_comparison"
+METER_ACCOUNTS = "meter_accounts"
+EXAMPLES_FIGURE = "forecastExamples.png"
+ERROR_HOURS_FIGURE = "forecastErrorByHour.png"
+CALIBRATION_FIGURE = "forecastCalibration.png"
+FORECAST_MODEL = "forecaster"
 """Names of artifacts, one a thing, the same in code, MLflow and README."""
 
 
@@ -92,7 +102,7 @@ class ServedModel:
         name: Of the model within its run.
         script: The module that loads and runs it ("models from code").
         files: Files or folders that it reads, by name.
-        inputs: Columns of numbers that it takes.
+        inputs: Columns that it takes, with MLflow's type of each.
         outputs: Columns that it gives, with MLflow's type of each.
         example: Rows of input.
         packages: Those it needs, installed; their versions are taken down.
@@ -103,7 +113,7 @@ class ServedModel:
     name: str
     script: Path
     files: Mapping[str, Path]
-    inputs: tuple[str, ...]
+    inputs: tuple[tuple[str, str], ...]
     outputs: tuple[tuple[str, str], ...]
     example: "pd.DataFrame"
     packages: tuple[str, ...]
@@ -125,6 +135,8 @@ class StepResult:
         notes: Lines for the reader of the log.
         run_name: The run's name, where it is not the step's.
         model: A model to be served.
+        children: Parts of the result that get a run of their own below the step's.
+        chosen: Whether this part's model is the one that the step as a whole hands on.
     """
 
     outputs: dict[str, Path] = field(default_factory=dict)
@@ -136,6 +148,8 @@ class StepResult:
     notes: list[str] = field(default_factory=list)
     run_name: str = ""
     model: ServedModel | None = None
+    children: "list[StepResult]" = field(default_factory=list)
+    chosen: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +167,7 @@ class Step:
         live: The environment variable that, set, makes the step read a live system instead of the first of `files`.
         resumes: The parameter that takes the step's own earlier output, where a live system is read.
         also: Names of further artifacts that it hands on, which later steps take as `<step>.<artifact>`.
+        shown: Whether the chain's own run shows its numbers; the first such step names that run, too.
     """
 
     name: str
@@ -165,6 +180,7 @@ class Step:
     live: str = ""
     resumes: str = ""
     also: tuple[str, ...] = ()
+    shown: bool = False
 
     @property
     def outputs(self) -> dict[str, str]:

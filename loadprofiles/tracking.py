@@ -5,7 +5,7 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -103,7 +103,7 @@ def _start(step: str) -> Run:
 def _name(active: Run, name: str) -> None:
     """Name a run, unless its user has: with `mlflow run --run-name`."""
     now = get_run(active.info.run_id)
-    if now.info.run_name == now.data.tags[STEP_TAG] or _MADE_UP_NAME.fullmatch(now.info.run_name):
+    if now.info.run_name == now.data.tags.get(STEP_TAG) or _MADE_UP_NAME.fullmatch(now.info.run_name):
         mlflow.set_tag(mlflow_tags.MLFLOW_RUN_NAME, name)
 
 
@@ -177,11 +177,16 @@ def record(active: Run, result: StepResult, urls: Mapping[Path, Any] | None = No
         _name(active, result.run_name)
     if result.notes:
         mlflow.log_text(mask_secrets("\n".join(result.notes)) + "\n", "log.txt")
+    for child in result.children:
+        with mlflow.start_run(run_name=child.run_name, nested=True) as child_run:
+            record(child_run, child)
+        if child.chosen:
+            mlflow.set_tag(MODEL_TAG, get_run(child_run.info.run_id).data.tags[MODEL_TAG])
 
 
 def _log_model(model: ServedModel) -> None:
     """Log a model that loads where this project is not: its script, files, the modules it imports, exact versions."""
-    inputs = Schema([ColSpec("double", name) for name in model.inputs])
+    inputs = Schema([ColSpec(kind, name) for name, kind in model.inputs])
     outputs = Schema([ColSpec(kind, name) for name, kind in model.outputs])
     with tempfile.TemporaryDirectory(prefix="model-") as folder, warnings.catch_warnings():
         warnings.filterwarnings("ignore", _MLFLOWS_OWN, module=r"mlflow\.")
@@ -320,15 +325,17 @@ def fingerprint_parts(step_run: Run) -> dict[str, str]:
     return parts
 
 
-def record_chain(parent: Run, runs: Mapping[str, Run], last: str) -> None:
-    """On the parent: which runs its steps were, and the name and numbers of the last, ready to compare."""
-    result = get_run(runs[last].info.run_id)
+def record_chain(parent: Run, runs: Mapping[str, Run], shown: Sequence[str]) -> None:
+    """On the parent: which runs its steps were, and the numbers of those to be shown, and the name of the first."""
+    results = [get_run(runs[step].info.run_id) for step in shown if step in runs]
     mlflow.set_tags({f"run_id.{step}": step_run.info.run_id for step, step_run in runs.items()})
     mlflow.set_tag(
         mlflow_tags.MLFLOW_RUN_NOTE, "\n".join(_link(parent, step, step_run) for step, step_run in runs.items())
     )
-    mlflow.log_metrics(result.data.metrics)
-    _name(parent, f"pipeline {result.info.run_name}")
+    for result in results:
+        mlflow.log_metrics(result.data.metrics)
+    if results:
+        _name(parent, f"pipeline {results[0].info.run_name}")
 
 
 def _link(parent: Run, step: str, step_run: Run) -> str:

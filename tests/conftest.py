@@ -11,7 +11,7 @@ settings.load_profile("no deadline")
 
 SLOW = (
     "test_sql_live", "test_mongo_live", "test_parallel", "test_etl", "tests/serving", "test_chain", "test_sweep",
-    "test_pipeline",
+    "test_forecasting", "test_pipeline",
 )  # fmt: skip
 
 

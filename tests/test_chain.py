@@ -303,3 +303,22 @@ def test_the_code_of_a_step_is_its_script_and_what_it_imports():
 def test_the_environment_of_this_process_is_left_alone(place):
     run(two_steps(place))
     assert "MLFLOW_RUN_ID" not in os.environ
+
+
+def test_the_parent_shows_the_numbers_of_the_steps_that_are_to_be_shown_and_the_name_of_the_first(place):
+    script(place, "one", "source")
+    script(place, "two", "word")
+    script(place, "three", "source")
+    steps = (
+        Step("one", "one_csv", same("source")),
+        Step("two", "two_csv", same("word"), shown=True),
+        Step("three", "three_csv", same("source"), source="source", shown=True),
+    )
+    given = {"source": None, "word": "w", "ignore_previous_runs": False, "load_new": False}
+    chain.run_pipeline(steps, given)
+    (parent,) = mlflow.search_runs(
+        search_all_experiments=True, filter_string="tags.step = 'pipeline'", output_format="list"
+    )
+    assert parent.info.run_name == "pipeline two"
+    assert parent.data.metrics == {"done": 1.0}
+    assert "run_id.three" not in parent.data.tags, "its source is left empty"

@@ -1,3 +1,4 @@
+import importlib
 from datetime import date
 from pathlib import Path
 
@@ -137,11 +138,18 @@ def test_a_grid_is_rows_and_columns_and_stays_so_through_the_chain(text, grid):
     assert grid is None or (found.rows * found.columns == found.size and str(found) == text.strip().lower())
 
 
-def test_the_options_of_a_clustering_are_those_of_the_chain():
-    params = pipeline.main.make_context("pipeline", ["--model", "som", "--som_grid", "2x2"]).params
-    step = pipeline.CHAIN[-1]
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("clustering", ["--model", "som", "--som_grid", "2x2"]),
+        ("forecasting", ["--forecast_model", "lstm", "--frequency", "8h", "--horizon", "48", "--holidays", "PE"]),
+    ],
+)
+def test_the_options_of_a_step_are_those_of_the_chain(name, given):
+    params = pipeline.main.make_context("pipeline", given).params
+    (step,) = [step for step in pipeline.CHAIN if step.name == name]
     arguments = [text for name, source in step.params.items() for text in (f"--{name}", chain._text(params[source]))]
-    again = clustering.main.make_context("clustering", arguments).params
+    again = importlib.import_module(name).main.make_context(name, arguments).params
     assert {name: again[name] for name in step.params} == {name: params[source] for name, source in step.params.items()}
 
 

@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from loadprofiles import cli
-from pipeline import CHAIN
+from pipeline import CHAIN, DATA
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
 ENTRY_POINTS = PROJECT["entry_points"]
-NUMBERS = (click.IntRange, cli.Resolution, cli.Clusters)
+NUMBERS = (click.IntRange, click.FloatRange, cli.Resolution, cli.Clusters)
 
 
 def options_of(entry_point):
@@ -48,9 +48,9 @@ def test_every_step_of_the_chain_is_an_entry_point_that_takes_what_the_chain_pas
         assert set(step.params.values()) <= pipeline
 
 
-def test_the_sweep_takes_what_the_chain_passes_up_to_its_last_step():
+def test_the_sweep_takes_what_the_chain_passes_up_to_the_harmonized_table():
     taken = set(options_of("sweep"))
-    for step in CHAIN[:-1]:
+    for step in DATA:
         assert set(step.params.values()) <= taken, step.name
     assert set(cli.names_of(cli.model_settings)) < taken & set(cli.names_of(cli.clustering))
 
@@ -60,6 +60,9 @@ OF_ITS_OWN = {
     ("sweep", "registered_model"): "",
     ("sweep", "ignore_previous_runs"): "false",
     ("clustering", "customers_folder"): "",
+    ("forecasting", "customers_folder"): "",
+    ("forecasting", "model"): "auto",
+    ("forecasting", "registered_model"): "load_forecaster",
     ("etl_newmongo", "load_new"): "true",
 }
 """Parameters with another default in one entry point than in the others."""

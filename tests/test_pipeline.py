@@ -18,8 +18,9 @@ from tests.sources.web import serve
 SHARED = ROOT.parent / "shared" / "data"
 STEPS = {
     "etl_oldmongo", "etl_sql", "load_newmongo", "etl_newmongo", "etl_customers", "harmonization", "clustering",
+    "forecasting",
 }  # fmt: skip
-ONE_SOURCE = ("oldmongo_folder=", "newmongo_folder=", "customers_folder=", "number_of_clusters=3")
+ONE_SOURCE = ("oldmongo_folder=", "newmongo_folder=", "customers_folder=", "number_of_clusters=3", "forecast_model=")
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +52,9 @@ class TestOnTheSamples:
         assert {child.data.tags["step"] for child in children} == STEPS
         assert {child.info.status for child in children} == {"FINISHED"}
 
-    def test_the_parent_has_the_numbers_of_the_clustering_to_compare_runs_by(self, project):
+    def test_the_parent_has_the_numbers_of_clusters_and_forecasts_to_compare_runs_by(self, project):
         parent, clustering = project.latest("pipeline"), project.latest("clustering")
-        assert parent.data.metrics == clustering.data.metrics
+        assert parent.data.metrics == clustering.data.metrics | project.latest("forecasting").data.metrics
         assert {"Silhouette Score", "Silhouette DTW", "DB Index", "Peak Match Score"} <= set(parent.data.metrics)
         assert clustering.info.run_name == f"kmeans euclidean k={clustering.data.params['k']}"
 
@@ -139,7 +140,8 @@ class TestOnTheSamples:
             assert f"{step}: reused run" in done.stdout
         assert len(project.runs()) == before + 1, "only a new parent"
         parent = project.latest("pipeline")
-        assert parent.data.metrics == project.latest("clustering").data.metrics
+        shown = project.latest("clustering").data.metrics | project.latest("forecasting").data.metrics
+        assert parent.data.metrics == shown
         assert parent.data.tags["mlflow.note.content"].count("(reused)") == len(STEPS)
 
     def test_another_model_runs_the_clustering_alone(self, project):
@@ -157,7 +159,7 @@ class TestOnTheSamples:
         file.write_text("".join(file.read_text().splitlines(keepends=True)[: 96 * 5]))
         done = project.mlflow_run("ignore_previous_runs=False")
         assert done.returncode == 0, done.stdout
-        again = {"etl_sql", "harmonization", "clustering"}
+        again = {"etl_sql", "harmonization", "clustering", "forecasting"}
         for step in STEPS:
             assert f"{step}: {'runs, changed since' if step in again else 'reused run'}" in done.stdout
         assert "input sql_folder" in done.stdout

@@ -16,7 +16,7 @@ from loadprofiles.errors import InputError, ParameterError, StepFailedError
 from loadprofiles.normalisation import normalise
 from loadprofiles.sweep import run_sweep
 from loadprofiles.validity import DIRECTIONS
-from pipeline import CHAIN
+from pipeline import DATA
 from tests.days import energies, three_shapes, write
 from tests.project import Project, copy_project, processes_of, wait_for
 from tests.sources.web import serve
@@ -248,7 +248,7 @@ def run(**given):
         "smart_meter_description_csv": "", "jobs": 1,
     } | given  # fmt: skip
     options = [text for name, value in asked.items() for text in (f"--{name}", str(value))]
-    run_sweep(CHAIN[:-1], sweep.main.make_context("sweep", options).params)
+    run_sweep(DATA, sweep.main.make_context("sweep", options).params)
     return parents()[0]
 
 

@@ -66,6 +66,28 @@ def test_a_result_is_recorded_whole_and_without_secrets(store, capsys):
     assert capsys.readouterr().out == "etl_sql: from mongodb://u:***@h/x\n"
 
 
+def test_parts_of_a_result_get_runs_of_their_own_below_it(store):
+    def parts(workspace):
+        note = workspace / "part.txt"
+        note.write_text("of a part")
+        children = [
+            StepResult(run_name="one", params={"model": "one"}, metrics={"wape": 0.1}, files=[note]),
+            StepResult(run_name="two", params={"model": "two"}, metrics={"wape": 0.2}),
+        ]
+        return StepResult(run_name="whole", metrics={"wape": 0.1}, children=children)
+
+    tracking.run_step("forecasting", parts, {})
+    runs = {run.info.run_name: run for run in mlflow.search_runs(search_all_experiments=True, output_format="list")}
+    assert set(runs) == {"whole", "one", "two"}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    for name, wape in (("one", 0.1), ("two", 0.2)):
+        assert runs[name].data.tags["mlflow.parentRunId"] == runs["whole"].info.run_id
+        assert (runs[name].data.params, runs[name].data.metrics) == ({"model": name}, {"wape": wape})
+        assert "step" not in runs[name].data.tags, "it is no step that could be reused"
+    assert (Path(runs["one"].info.artifact_uri) / "part.txt").read_text() == "of a part"
+    assert not (Path(runs["whole"].info.artifact_uri) / "part.txt").exists()
+
+
 def test_a_name_that_the_user_gave_stays(store, monkeypatch):
     for given, shown in (("mine", "mine"), ("bold-owl-12", "my run")):
         run = mlflow.MlflowClient().create_run("0", run_name=given)

@@ -317,7 +317,7 @@ def _served(days: Days, found: Clustering, request: Request, workspace: Path) ->
         name=artifacts.CLUSTER_MODEL,
         script=Path(__file__).parent.parent / "serving" / "clusters.py",
         files={"clusters": found.clusters.save(workspace / "model")},
-        inputs=tuple(days.steps),
+        inputs=tuple((step, "double") for step in days.steps),
         outputs=(("cluster", "long"), ("cluster_name", "string"), ("distance", "double")),
         example=pd.DataFrame(days.energy_kwh[:_EXAMPLE_DAYS], columns=days.steps),
         packages=_PACKAGES,

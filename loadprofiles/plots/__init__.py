@@ -10,6 +10,7 @@ from loadprofiles.plots.clusters import (
     silhouettes,
     som_map,
 )
+from loadprofiles.plots.forecasts import calibration, error_by_hour, forecast_examples, model_comparison
 from loadprofiles.plots.interactive import clusters_page
 from loadprofiles.plots.style import cluster_color, save
 from loadprofiles.plots.sweep import comparison, comparison_page
@@ -19,6 +20,7 @@ __all__ = [
     "NOISE",
     "ClusterView",
     "calendar",
+    "calibration",
     "cluster_centers",
     "cluster_color",
     "cluster_sizes",
@@ -26,7 +28,10 @@ __all__ = [
     "comparison",
     "comparison_page",
     "dendrogram",
+    "error_by_hour",
+    "forecast_examples",
     "k_curve",
+    "model_comparison",
     "save",
     "shares",
     "silhouettes",

@@ -1,0 +1,1 @@
+"""Forecasts of each meter with bands: panel and origins, models, calibration, backtest."""
