@@ -236,7 +236,7 @@ def test_a_live_database_is_read_on_from_where_the_last_load_ended(project, mong
     ]
     mongo_database.daily.insert_many(documents)
     given = (f"mongo_database={mongo_database.name}", "oldmongo_folder=", "sql_folder=", "customers_folder=",
-             "number_of_clusters=3", "compute_dtw=false")  # fmt: skip
+             "number_of_clusters=3", "compute_dtw=false", "forecast_model=")  # fmt: skip
     live = {"MONGO_URI": mongo_uri}
     done = project.mlflow_run(*given, environment=live)
     assert done.returncode == 0, done.stdout
@@ -347,7 +347,7 @@ class TestOnRealData:
     def test_the_real_customers_run_through(self, project):
         done = project.mlflow_run(
             f"customers_folder={SHARED / 'electrodunas'}", "oldmongo_folder=", "sql_folder=", "newmongo_folder=",
-            "timezone=America/Lima", "number_of_clusters=12",
+            "timezone=America/Lima", "number_of_clusters=12", "forecast_model=profile",
         )  # fmt: skip
         assert done.returncode == 0, done.stdout
         assert "etl_customers: 18 meters, 277021 rows read, 0 dropped" in done.stdout
@@ -356,12 +356,16 @@ class TestOnRealData:
         assert metrics["profiles"] == 11535
         assert metrics["Silhouette Score"] > 0.15
         assert metrics["clusters"] == 12
+        assert metrics["origins_backtested"] == 18 * 28
+        assert metrics["ratio_to_seasonal_naive"] < 0.85
+        assert 0.89 < metrics["coverage_90"] < 0.92
 
     def test_the_real_old_meter_runs_through_with_its_changes_of_scale(self, project):
         done = project.mlflow_run(
             f"oldmongo_folder={SHARED / 'asm/oldmongo'}",
             f"smart_meter_description_csv={SHARED / 'asm/smart_meter_description.csv'}",
             "customers_folder=", "sql_folder=", "newmongo_folder=", "timezone=Europe/Rome", "number_of_clusters=4",
+            "forecast_model=",
         )  # fmt: skip
         assert done.returncode == 0, done.stdout
         findings = pd.read_csv(project.artifacts(project.latest("etl_oldmongo")) / "findings.csv")

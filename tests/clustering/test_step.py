@@ -251,7 +251,7 @@ def test_a_description_that_says_nothing_of_these_meters_adds_no_level(place, li
 
 def test_the_model_to_be_served_takes_the_steps_and_carries_rows_of_the_table(place):
     model = run(place, registered_model="days", model_alias="champion").model
-    assert model.inputs == tuple(energies(three_shapes()).columns)
+    assert model.inputs == tuple((step, "double") for step in energies(three_shapes()).columns)
     assert dict(model.outputs) == {"cluster": "long", "cluster_name": "string", "distance": "double"}
     assert model.example.equals(energies(pd.read_csv(place / "harmonized.csv")).head(3))
     assert (model.registered_name, model.alias) == ("days", "champion")
