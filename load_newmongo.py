@@ -7,9 +7,7 @@ from loadprofiles import cli
 
 @click.command(help=__doc__)
 @cli.path_option("newmongo_folder", "newmongo/", "Folder of mongoexport's .jsonl, .json or .csv files.")
-@cli.mongo_database
-@cli.mongo_collection
-@cli.correction_days
+@cli.live_mongo
 @cli.path_option(
     "previous_csv", "", "Table of an earlier load to add to; empty: out_csv, if it is there.", optional=True
 )

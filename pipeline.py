@@ -10,43 +10,34 @@ from loadprofiles.step import Step, same
 
 KNOWN = ("smart_meter_description_csv", "corrections_csv")
 OF_METERS = ("smart_meter_description_csv", "customers_folder", "customers_layout")
-ETL = same(*KNOWN, "like_days", "resolution", "timezone", "jobs", "dask_scheduler")
-LIVE_SQL = same("sql_table", "sql_columns", "sql_meters", "sql_from", "sql_to")
-LIVE_MONGO = same("mongo_database", "mongo_collection", "correction_days")
-RUN = ("jobs", "dask_scheduler")
+ETL, LIVE_SQL, CLUSTERING = (cli.names_of(options) for options in (cli.etl, cli.live_sql, cli.clustering))
 SOURCES = ("sql", "oldmongo", "newmongo", "customers")
 CLEAN = {f"{source}_csv": f"clean_{source}_csv" for source in SOURCES}
 READINGS = {f"{source}_readings": f"etl_{source}.readings" for source in SOURCES}
-
-FORECASTING = {name: cli.FORECASTING_IN_CHAIN.get(name, name) for name in cli.names_of(cli.forecasting)}
-
 # fmt: off
-DATA = (
+DATA = (  # up to the harmonized table
     #    step             hands on               its parameters
-    Step("etl_oldmongo",  "clean_oldmongo_csv",  {"mongo_folder": "oldmongo_folder"} | ETL,
+    Step("etl_oldmongo",  "clean_oldmongo_csv",  {"mongo_folder": "oldmongo_folder"} | same(*ETL),
          files=("mongo_folder", *KNOWN),           source="oldmongo_folder",  also=("readings",)),
-    Step("etl_sql",       "clean_sql_csv",       same("sql_folder") | LIVE_SQL | ETL,
+    Step("etl_sql",       "clean_sql_csv",       same("sql_folder", *LIVE_SQL, *ETL),
          files=("sql_folder", *KNOWN),             source="sql_folder",       also=("readings",), live="SQL_URL"),
-    Step("load_newmongo", "dataset_csv",         same("newmongo_folder") | LIVE_MONGO,
-         files=("newmongo_folder",),               source="newmongo_folder",  live="MONGO_URI",
-         out_csv="newmongo.csv", resumes="previous_csv"),
-    Step("etl_newmongo",  "clean_newmongo_csv",  ETL,
-         files=KNOWN,                              source="newmongo_folder",  also=("readings",),
-         inputs={"mongo_csv": "dataset_csv"}),
-    Step("etl_customers", "clean_customers_csv", same("customers_folder", "customers_layout") | ETL,
+    Step("load_newmongo", "dataset_csv",         same("newmongo_folder", *cli.names_of(cli.live_mongo)),
+         files=("newmongo_folder",), source="newmongo_folder", live="MONGO_URI", resumes="previous_csv",
+         out_csv="newmongo.csv"),
+    Step("etl_newmongo",  "clean_newmongo_csv",  same(*ETL),
+         files=KNOWN, inputs={"mongo_csv": "dataset_csv"}, source="newmongo_folder", also=("readings",)),
+    Step("etl_customers", "clean_customers_csv", same("customers_folder", "customers_layout", *ETL),
          files=("customers_folder", "customers_layout", *KNOWN), source="customers_folder", also=("readings",)),
     Step("harmonization", "harmonized_csv",      same("compute_dtw", "dtw_path", "radius", "jobs", "dask_scheduler"),
-         inputs=CLEAN | READINGS,                                             also=("readings",)),
+         inputs=CLEAN | READINGS,                                                     also=("readings",)),
 )
-"""Up to the harmonized table."""
-
 CHAIN = (
     *DATA,
-    Step("clustering",    "",                    same("dtw_path", "jobs", *OF_METERS, *cli.names_of(cli.clustering)),
+    Step("clustering",    "",                    same("dtw_path", "jobs", *OF_METERS, *CLUSTERING),
          files=("dtw_path", *OF_METERS),           inputs={"in_csv": "harmonized_csv"},              shown=True),
-    Step("forecasting",   "",                    same("timezone", "weather_csv", *RUN, *OF_METERS) | FORECASTING,
-         files=("weather_csv", *OF_METERS),        source="forecast_model",   also=("forecasts", "backtest"),
-         inputs={"in_csv": "harmonized_csv", "readings": "harmonization.readings"},                  shown=True),
+    Step("forecasting",   "",                    same("timezone", *OF_METERS) | cli.FORECASTING_IN_CHAIN,
+         files=("weather_csv", *OF_METERS),        source="forecast_model",  also=("forecasts", "backtest"), shown=True,
+         inputs={"in_csv": "harmonized_csv", "readings": "harmonization.readings"}),
 )
 # fmt: on
 

@@ -451,14 +451,18 @@ forecasting_in_chain = options(
 )
 """The same where clustering has taken their names."""
 
-FORECASTING_IN_CHAIN = {
+_OTHER_NAMES = {
     "model": "forecast_model",
     "registered_model": "registered_forecaster",
     "model_alias": "forecaster_alias",
 }
-"""Options of `forecasting` that have another name there."""
+FORECASTING_IN_CHAIN = {
+    name: _OTHER_NAMES.get(name, name) for name in names_of(options(forecasting, weather_csv, jobs, dask_scheduler))
+}
+"""The chain's name of each option of a forecast."""
 
 live_sql = options(sql_table, sql_columns, sql_meters, sql_from, sql_to)
+live_mongo = options(mongo_database, mongo_collection, correction_days)
 etl = options(description_csv, corrections_csv, like_days, resolution, timezone, jobs, dask_scheduler)
 
 chain = options(
@@ -470,9 +474,7 @@ chain = options(
     source_folder("customers_folder", "customers/", "Customers' files and the sheet of their sectors"),
     customers_layout,
     live_sql,
-    mongo_database,
-    mongo_collection,
-    correction_days,
+    live_mongo,
     compute_dtw,
     dtw_path,
 )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import xgboost
 
-from loadprofiles.forecasting.design import Context, make_rows, targets
+from loadprofiles.forecasting.design import Context, draw_origins, make_rows, targets
 from loadprofiles.forecasting.panel import Floats, Ints, Panel
 from loadprofiles.forecasting.shapes import find_shapes
 
@@ -39,7 +39,6 @@ TRUST = 0.8
 MAX_ROWS = 100_000
 """Rows that are learnt from: more take longer and change little."""
 
-_FIRST_DAYS = 28
 _NOT_IN_NAMES = re.compile(r"[\[\]<]")
 _CLIP = 5.0
 """What lies farther from the base, in scales, counts as this far: a fault is not to be learnt."""
@@ -107,24 +106,6 @@ def training_rows(
     relative = description.to_relative(targets(panel, meters, origins, horizon))
     kept = np.isfinite(relative)
     return rows[kept], np.clip(relative[kept], -_CLIP, _CLIP).astype(np.float32)
-
-
-def draw_origins(panel: Panel, horizon: int, stride: int, max_rows: int, seed: int) -> tuple[Ints, Ints]:
-    """Origins of meters whose horizon lies in what is known, no more than make `max_rows` rows."""
-    n_steps = panel.energy_kwh.shape[1]
-    first = _FIRST_DAYS * panel.grid.day_steps
-    every = np.arange(-(-first // stride) * stride, n_steps - horizon + 1, stride)
-    if not len(every):
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    starts = np.where(panel.ends > 0, (~np.isnan(panel.energy_kwh)).argmax(axis=1), n_steps)
-    usable = (every >= starts[:, np.newaxis] + first) & (every < panel.ends[:, np.newaxis])
-    meters, positions = np.nonzero(usable)
-    origins = every[positions]
-    most = max(1, max_rows // horizon)
-    if len(origins) > most:
-        drawn = np.sort(np.random.default_rng(seed).choice(len(origins), most, replace=False))
-        meters, origins = meters[drawn], origins[drawn]
-    return meters.astype(np.int64), origins.astype(np.int64)
 
 
 def predict_rows(booster: xgboost.Booster, rows: npt.NDArray[np.float32]) -> Floats:

@@ -22,6 +22,9 @@ HOLIDAY = "holiday"
 SECTOR = "sector"
 CLUSTER = "cluster"
 
+_FIRST_DAYS = 28
+"""What a meter is to have behind it where one learns from it."""
+
 _MONDAY = 3
 """1970-01-01 was a Thursday."""
 
@@ -117,6 +120,24 @@ def make_rows(
         columns.append(np.broadcast_to(nearest[:, np.newaxis], steps.shape))
     columns += _weather(panel.grid, context, steps)
     return np.concatenate([rows.features, np.stack(columns, axis=-1).astype(np.float32)], axis=-1), rows
+
+
+def draw_origins(panel: Panel, horizon: int, stride: int, max_rows: int, seed: int) -> tuple[Ints, Ints]:
+    """Origins of meters whose horizon lies in what is known, no more than make `max_rows` rows."""
+    n_steps = panel.energy_kwh.shape[1]
+    first = _FIRST_DAYS * panel.grid.day_steps
+    every = np.arange(-(-first // stride) * stride, n_steps - horizon + 1, stride)
+    if not len(every):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    starts = np.where(panel.ends > 0, (~np.isnan(panel.energy_kwh)).argmax(axis=1), n_steps)
+    usable = (every >= starts[:, np.newaxis] + first) & (every < panel.ends[:, np.newaxis])
+    meters, positions = np.nonzero(usable)
+    origins = every[positions]
+    most = max(1, max_rows // horizon)
+    if len(origins) > most:
+        drawn = np.sort(np.random.default_rng(seed).choice(len(origins), most, replace=False))
+        meters, origins = meters[drawn], origins[drawn]
+    return meters.astype(np.int64), origins.astype(np.int64)
 
 
 def targets(panel: Panel, meters: Ints, origins: Ints, horizon: int) -> Floats:

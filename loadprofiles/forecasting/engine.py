@@ -262,7 +262,8 @@ def _points(
     """Each model's forecasts, shape (queries, horizon), and where its last fits are kept."""
     tasks: list[PointTask] = []
     fitted = {name: work.workspace / "fitted" / name for name in models if name in LEARNERS}
-    for name in models:
+    # the long ones first: processes end together, and none is given up for the memory of a network after a small task
+    for name in sorted(models, key=lambda name: name not in LEARNERS):
         for fit, positions in _by_fit(queries, file.grid) if name in LEARNERS else _by_meters(queries):
             newest = name in LEARNERS and queries.last_fit in queries.fits[positions]
             folder = fitted[name] / f"{fit}" if newest else None

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from loadprofiles.forecasting.design import CALENDAR, CLUSTER, SECTOR, Context, make_rows, targets
+from loadprofiles.forecasting.design import CALENDAR, CLUSTER, SECTOR, Context, draw_origins, make_rows, targets
 from loadprofiles.forecasting.features import Rows
 from loadprofiles.forecasting.kernels import Rows32
 from loadprofiles.forecasting.local import past_of
@@ -124,8 +124,6 @@ def fit(panel: Panel, context: Context, horizon: int, stride: int, seed: int, th
     Returns:
         The model; None where there are no two origins, one after the other's horizon, to learn from.
     """
-    from loadprofiles.forecasting.boosting import draw_origins  # a model that is served needs no XGBoost
-
     meters, origins = draw_origins(panel, horizon, stride, min(MAX_ROWS, MAX_QUERIES * horizon), seed)
     energies = targets(panel, meters, origins, horizon)
     if not np.isfinite(energies).any():

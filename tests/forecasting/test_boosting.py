@@ -92,31 +92,6 @@ class TestFit:
 
 
 class TestRows:
-    def test_origins_have_four_weeks_behind_them_and_their_horizon_within_the_panel(self):
-        meters, origins = boosting.draw_origins(drawn_panel(40, 2), 48, 24, 10**6, 0)
-        assert np.unique(origins).tolist() == [24 * day for day in range(28, 39)]
-        assert np.bincount(meters).tolist() == [11, 11]
-
-    def test_a_meter_counts_from_its_first_known_step_to_its_last(self):
-        energy = drawn_energy(80, 3)
-        energy[0, : 30 * 24] = np.nan
-        energy[1, 60 * 24 :] = np.nan
-        energy[2] = np.nan
-        meters, origins = boosting.draw_origins(panel_of(energy), 24, 24, 10**6, 0)
-        first, second = origins[meters == 0], origins[meters == 1]
-        assert (first.min(), first.max()) == (58 * 24, 79 * 24)
-        assert (second.min(), second.max()) == (28 * 24, 59 * 24)
-        assert 2 not in meters
-
-    def test_no_more_are_drawn_than_make_the_rows_asked_for(self):
-        panel = drawn_panel(100, 3)
-        every = boosting.draw_origins(panel, 24, 24, 10**6, 0)
-        drawn = boosting.draw_origins(panel, 24, 24, 24 * 50, 0)
-        assert len(drawn[0]) == 50
-        assert set(zip(*map(np.ndarray.tolist, drawn), strict=True)) <= set(
-            zip(*map(np.ndarray.tolist, every), strict=True)
-        )
-
     def test_what_is_not_known_is_not_learnt_and_what_is_far_off_is_cut(self):
         energy = drawn_energy(60)[0]
         energy[40 * 24 : 42 * 24] = np.nan

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from loadprofiles.errors import ParameterError
-from loadprofiles.forecasting.design import Context, country_holidays, make_rows, targets
+from loadprofiles.forecasting.design import Context, country_holidays, draw_origins, make_rows, targets
 from loadprofiles.forecasting.features import NAMES, describe
 from loadprofiles.forecasting.panel import Panel
 from tests.forecasting.panels import drawn_energy, drawn_panel, grid_of, ints, panel_of
@@ -84,3 +84,30 @@ class TestTargets:
         panel = panel_of(energy)
         learnt = targets(panel, ints(0, 0, 0), ints(9, 49, 58), 4)
         np.testing.assert_array_equal(learnt, [[1, np.nan, np.nan, np.nan], [1, 0, 1, 1], [1, 1, np.nan, np.nan]])
+
+
+class TestOrigins:
+    def test_origins_have_four_weeks_behind_them_and_their_horizon_within_the_panel(self):
+        meters, origins = draw_origins(drawn_panel(40, 2), 48, 24, 10**6, 0)
+        assert np.unique(origins).tolist() == [24 * day for day in range(28, 39)]
+        assert np.bincount(meters).tolist() == [11, 11]
+
+    def test_a_meter_counts_from_its_first_known_step_to_its_last(self):
+        energy = drawn_energy(80, 3)
+        energy[0, : 30 * 24] = np.nan
+        energy[1, 60 * 24 :] = np.nan
+        energy[2] = np.nan
+        meters, origins = draw_origins(panel_of(energy), 24, 24, 10**6, 0)
+        first, second = origins[meters == 0], origins[meters == 1]
+        assert (first.min(), first.max()) == (58 * 24, 79 * 24)
+        assert (second.min(), second.max()) == (28 * 24, 59 * 24)
+        assert 2 not in meters
+
+    def test_no_more_are_drawn_than_make_the_rows_asked_for(self):
+        panel = drawn_panel(100, 3)
+        every = draw_origins(panel, 24, 24, 10**6, 0)
+        drawn = draw_origins(panel, 24, 24, 24 * 50, 0)
+        assert len(drawn[0]) == 50
+        assert set(zip(*map(np.ndarray.tolist, drawn), strict=True)) <= set(
+            zip(*map(np.ndarray.tolist, every), strict=True)
+        )

@@ -1,14 +1,9 @@
 """The served model as MLflow keeps it, in this process, in one without the project, and behind its web server."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,7 +18,7 @@ from loadprofiles import tracking
 from loadprofiles.clustering.step import cluster
 from tests.days import energies, three_shapes, write
 from tests.project import ROOT, clean_environment
-from tests.servers import free_port
+from tests.serving.server import folder_of, load, post, serving
 
 REGISTERED = "clusters of days"
 COLUMNS = ["cluster", "cluster_name", "distance"]
@@ -60,14 +55,6 @@ def runs(place):
     """The run of a model for each rule of comparison, in the order of their versions."""
     models = ("kshape", "gmm", "hdbscan", "kmeans")
     return {model: make(place, model, "champion" if model == "kmeans" else "") for model in models}
-
-
-def load(run):
-    return mlflow.pyfunc.load_model(run.data.tags["model_uri"])
-
-
-def folder_of(run):
-    return Path(mlflow.get_logged_model(run.data.tags["model_uri"].removeprefix("models:/")).artifact_location)
 
 
 @pytest.mark.parametrize("model", ["kshape", "gmm", "hdbscan", "kmeans"])
@@ -187,52 +174,8 @@ def test_another_process_needs_nothing_of_the_project(place, runs, tmp_path):
 @pytest.fixture(scope="module")
 def served(place, runs):
     """The address of `mlflow models serve`, which runs as long as the tests."""
-    port = free_port()
-    command = ["mlflow", "models", "serve", "-m", runs["kmeans"].data.tags["model_uri"], "--env-manager", "local"]
-    with (place / "serve.log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
-            cwd=place,
-            env=clean_environment() | {"MLFLOW_TRACKING_URI": os.environ["MLFLOW_TRACKING_URI"]},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 120
-    try:
-        while not answers(url):
-            assert process.poll() is None, (place / "serve.log").read_text()
-            assert time.monotonic() < deadline, (place / "serve.log").read_text()
-            time.sleep(0.2)
+    with serving(runs["kmeans"], place) as url:
         yield url
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def answers(url):
-    try:
-        with urllib.request.urlopen(f"{url}/ping", timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
-
-
-def post(url, table):
-    """Status and answer to a table of days."""
-    body = json.dumps({"dataframe_split": json.loads(table.to_json(orient="split", index=False))})
-    request = urllib.request.Request(f"{url}/invocations", body.encode(), {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
 
 
 def test_a_web_server_answers_with_clusters_names_and_distances(served):

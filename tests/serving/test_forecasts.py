@@ -1,12 +1,9 @@
 """The served forecaster as MLflow keeps it, in this process, in one without the project, and behind its web server."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,8 +21,7 @@ from loadprofiles.forecasting.served import INPUTS, OUTPUTS
 from tests.forecasting.panels import readings
 from tests.forecasting.runs import ROUNDS, harmonized, three_meters
 from tests.project import ROOT, clean_environment
-from tests.servers import free_port
-from tests.serving.test_clusters import answers, folder_of, load, post
+from tests.serving.server import folder_of, load, post, serving
 
 DAYS = 70
 REGISTERED = "forecasts of load"
@@ -181,32 +177,8 @@ def test_readings_that_cannot_be_used_are_refused(run, change, message):
 @pytest.fixture(scope="module")
 def served(place, run):
     """The address of `mlflow models serve`, which runs as long as the tests."""
-    port = free_port()
-    command = ["mlflow", "models", "serve", "-m", run.data.tags["model_uri"], "--env-manager", "local"]
-    with (place / "serve.log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
-            cwd=place,
-            env=clean_environment() | {"MLFLOW_TRACKING_URI": os.environ["MLFLOW_TRACKING_URI"]},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 120
-    try:
-        while not answers(url):
-            assert process.poll() is None, (place / "serve.log").read_text()
-            assert time.monotonic() < deadline, (place / "serve.log").read_text()
-            time.sleep(0.2)
+    with serving(run, place) as url:
         yield url
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def test_a_web_server_answers_with_the_runs_forecasts(served, step_run):
