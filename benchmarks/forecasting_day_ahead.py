@@ -59,7 +59,7 @@ class Judged:
 
 @click.command("day-ahead")
 @click.option("--data", type=click.Path(path_type=Path), default=CUSTOMERS, show_default=True, help="The customers.")
-@click.option("--models", default="xgboost,lstm,mstl,ets,auto", show_default=True, help="With commas between.")
+@click.option("--models", default="xgboost,lstm,auto", show_default=True, help="With commas between.")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count(), show_default=True)
 @click.option("--per-customer", is_flag=True, help="Print each customer's errors by the best model, too.")
 def day_ahead(data: Path, models: str, jobs: int, per_customer: bool) -> None:
@@ -69,6 +69,7 @@ def day_ahead(data: Path, models: str, jobs: int, per_customer: bool) -> None:
         click.echo(f"{os.cpu_count()} cores, {jobs} processes; {len(customers.panel.meters)} customers, {DAYS} days")
         click.echo(_LINE.format("model", "ratio", "WAPE", "WQL", "90 %", "80 %", "MAPE %", "seconds"))
         tables: dict[str, pd.DataFrame] = {}
+        judged: dict[str, Judged] = {}
         seconds: dict[str, float] = {}
         for number, model in enumerate(models.split(",")):
             place = Path(folder) / str(number)
@@ -76,10 +77,12 @@ def day_ahead(data: Path, models: str, jobs: int, per_customer: bool) -> None:
             started = time.perf_counter()
             found = run_model(customers, model, jobs, place)
             seconds[model] = time.perf_counter() - started
-            tables |= found
-        judged = {name: judge(name, table, customers, tables["seasonal_naive"]) for name, table in tables.items()}
-        for name, one in sorted(judged.items(), key=lambda item: item[1].ratio):
-            click.echo(_line(one, seconds.get(name)))
+            new = {name: table for name, table in found.items() if name not in tables}
+            judged |= {name: judge(name, table, customers, found["seasonal_naive"]) for name, table in new.items()}
+            tables |= new
+            for name in new:
+                click.echo(_line(judged[name], seconds.get(name)))
+            click.echo(f"{model}: {seconds[model]:.0f} s in all")
         if per_customer:
             best = min(judged, key=lambda name: judged[name].ratio)
             click.echo(f"each customer, {best}")

@@ -33,7 +33,7 @@ FITS_TOGETHER = 5
 """Of a model that learns, the last so many fits forecast together, by their mean: bagging at no cost."""
 
 _FIT_DAYS = 35
-_METERS_A_TASK = 32
+_METERS_A_TASK = 8
 _POOLED_METERS = 200
 
 
