@@ -1,7 +1,8 @@
 """One gradient-boosted model over all meters, day-ahead at once: XGBoost on `design`'s rows.
 
 What it learns is a meter's energy relative to the base of `features`, in units of its scale, by absolute error: what
-is typical of a meter is in the base, and the model says what the last days and the calendar make of it.
+is typical of a meter is in the base, and the model says what the last days and the calendar make of it. The error is
+rounded where it is small (pseudo-Huber loss): XGBoost then needs no median in each leaf, which takes half the time.
 """
 
 import re
@@ -20,21 +21,19 @@ from loadprofiles.forecasting.shapes import find_shapes
 MODEL_FILE = "model.ubj"
 SHAPES_FILE = "shapes.npy"
 
-ROUNDS = 150
+ROUNDS = 300
 SETTINGS: dict[str, Any] = {
-    "objective": "reg:absoluteerror",
+    "objective": "reg:pseudohubererror",
+    "huber_slope": 0.15,
     "tree_method": "hist",
     "max_depth": 8,
     "max_bin": 64,
-    "eta": 0.1,
-    "min_child_weight": 20,
+    "eta": 0.05,
+    "min_child_weight": 10,
     "subsample": 0.5,
     "colsample_bytree": 0.5,
 }
 """Chosen on the days before the benchmark's test window; see docs/forecasting.md."""
-
-TRUST = 0.8
-"""The part of the trees' correction that is forecast: a forecast between theirs and the base errs less than both."""
 
 MAX_ROWS = 100_000
 """Rows that are learnt from: more take longer and change little."""
@@ -60,7 +59,7 @@ class BoostedModel:
         """Energies in kWh, shape (queries, horizon); NaN where the past tells nothing."""
         rows, description = make_rows(panel, self.context, meters, origins, horizon)
         relative = predict_rows(self.booster, rows)
-        return description.to_kwh(TRUST * relative)
+        return description.to_kwh(relative)
 
     def save(self, folder: Path) -> None:
         """Write the model in XGBoost's own format."""

@@ -53,9 +53,7 @@ class TestFit:
             enable_categorical=True,
         )  # fmt: skip
         relative = model.booster.predict(data).reshape(len(meters), 24)
-        assert model.forecast(panel, meters, origins, 24) == pytest.approx(
-            description.to_kwh(boosting.TRUST * relative), rel=1e-6
-        )
+        assert model.forecast(panel, meters, origins, 24) == pytest.approx(description.to_kwh(relative), rel=1e-6)
 
     def test_a_meter_that_was_not_there_is_forecast_too(self, model):
         newcomer = panel_of(drawn_energy(40, seed=9) * 50)
