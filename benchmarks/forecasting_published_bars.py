@@ -30,7 +30,7 @@ REPRODUCED = 1e-6
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), default=CUSTOMERS, show_default=True, help="The customers.")
-@click.option("--model", default="xgboost", show_default=True)
+@click.option("--model", default="online", show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count(), show_default=True)
 @click.option("--ours-only", is_flag=True, help="Leave out the earlier system's models.")
 def published(data: Path, model: str, jobs: int, ours_only: bool) -> None:
