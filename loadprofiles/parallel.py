@@ -79,8 +79,14 @@ def _on_cores(function: Callable[[T], R], tasks: Sequence[T], processes: int, wo
         except BrokenProcessPool as error:
             raise StepFailedError(f"{_ended_early(Path(notes))}; take fewer jobs or more memory") from error
         finally:
-            # joblib would keep the processes for minutes, in case there is more to do
-            get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+            _end_processes()
+
+
+def _end_processes() -> None:
+    """End joblib's processes, which it keeps for minutes in case there is more to do, and what they shared."""
+    executor = get_reusable_executor(reuse=True)
+    # `shutdown` leaves the shared folder to `atexit`, which a forked step never comes to
+    getattr(executor, "terminate", executor.shutdown)(kill_workers=True)
 
 
 def _on_cluster(function: Callable[[T], R], tasks: Sequence[T], address: str, workspace: Path | None) -> Iterator[R]:

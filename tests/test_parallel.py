@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -95,6 +96,43 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("loadprofiles.parallel._CONNECT_SECONDS", 1)
     with pytest.raises(InputError, match=r"dask scheduler tcp://127\.0\.0\.1:9 cannot be reached: .*check the address"):
         list(run_tasks(square, tasks(2), 1, "tcp://127.0.0.1:9", tmp_path))
+
+
+@dataclass(frozen=True)
+class Array:
+    """A task with an array that joblib would put into shared memory."""
+
+    number: int
+    values: np.ndarray
+
+
+def mean(task):
+    return float(task.values.mean())
+
+
+FORKED_STEP = """
+import multiprocessing, sys
+from pathlib import Path
+import numpy as np
+from loadprofiles.parallel import run_tasks
+from tests.test_parallel import Array, mean
+
+def main():
+    tasks = [Array(n, np.full(10**6, n)) for n in range(4)]
+    assert sorted(run_tasks(mean, tasks, 2, "", Path(sys.argv[1]))) == [0, 1, 2, 3]
+
+if __name__ == "__main__":
+    # as the chain's steps are: such a process ends without what `atexit` was told
+    process = multiprocessing.get_context("fork").Process(target=main)
+    process.start()
+    process.join()
+    sys.exit(process.exitcode)
+"""
+
+
+def test_large_tasks_of_a_forked_step_leave_nothing_in_shared_memory(tmp_path):
+    done = subprocess.run([sys.executable, "-c", FORKED_STEP, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 SLOW_STEP = """
