@@ -359,7 +359,8 @@ def _pools(panel: Panel, queries: Queries, points_kwh: Floats, horizon: Horizon)
 
 def _some_errors(panel: Panel, queries: Queries, points_kwh: Floats, horizon: Horizon) -> tuple[Queries, Errors]:
     """The forecasts of some meters, evenly drawn, and what became of them."""
-    chosen = np.flatnonzero(queries.meters % max(1, len(panel.meters) // _POOLED_METERS) == 0)
+    meters = np.unique(queries.meters)
+    chosen = np.flatnonzero(np.isin(queries.meters, meters[:: max(1, len(meters) // _POOLED_METERS)]))
     some = queries.take(chosen)
     scale = scales(panel, some.meters, some.origins)
     return some, Errors(some.origins, points_kwh[chosen], actuals(panel, some, horizon.steps), scale)

@@ -5,9 +5,10 @@ import pytest
 from distributed import LocalCluster
 
 from loadprofiles.choices import ONLINE, ONLINE_MEMBERS
-from loadprofiles.forecasting import boosting, recurrent, schedule
+from loadprofiles.forecasting import boosting, engine, recurrent, schedule
+from loadprofiles.forecasting.bands import Rhythm
 from loadprofiles.forecasting.design import Context
-from loadprofiles.forecasting.engine import FITS_TOGETHER, Outcome, PanelFile, Work, actuals, forecast_all
+from loadprofiles.forecasting.engine import FITS_TOGETHER, Outcome, PanelFile, Work, actuals, forecast_all, last_pool
 from loadprofiles.forecasting.measures import LEVELS
 from loadprofiles.forecasting.schedule import BACKTEST, CALIBRATION, FINAL, Horizon, plan
 from loadprofiles.forecasting.step import choose
@@ -206,3 +207,13 @@ def test_a_dask_cluster_forecasts_what_one_process_does(short, tmp_path, monkeyp
     monkeypatch.setattr(boosting, "ROUNDS", ALL_ROUNDS)
     with LocalCluster(2, threads_per_worker=1, processes=True, dashboard_address=None, protocol="tcp://") as cluster:
         same(short, all_forecasts(short_panel(), tmp_path / "dask", days=2, scheduler=cluster.scheduler_address))
+
+
+def test_bands_of_all_meters_come_from_meters_that_have_forecasts(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "_POOLED_METERS", 1)
+    energy = drawn_energy(DAYS, 2)
+    energy[0] = np.nan
+    outcome = all_forecasts(panel_of(energy), tmp_path / "one", models=("profile",))
+    pool = last_pool(outcome, "profile", Rhythm(outcome.panel.grid, outcome.horizon.stride))
+    assert np.isfinite(pool).all()
+    assert (np.diff(pool, axis=-1) >= 0).all()
