@@ -29,7 +29,7 @@ check: env ## lint and type-check
 	$(BIN)/mypy
 
 test: check ## lint, type-check and run all tests
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 samples: env ## make the sample inputs and their truth anew; the same bytes each time
 	$(BIN)/python -m loadprofiles.synthetic --out .

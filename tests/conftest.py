@@ -10,10 +10,9 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 SLOW = (
-    "test_pipeline", "test_forecasting", "test_sweep", "test_chain", "tests/serving", "test_etl", "test_parallel",
-    "test_mongo_live", "test_sql_live",
+    "test_sql_live", "test_mongo_live", "test_parallel", "test_etl", "tests/serving", "test_chain", "test_sweep",
+    "test_forecasting", "test_pipeline",
 )  # fmt: skip
-"""The longest first: with two processes the others are done while it runs."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
