@@ -29,10 +29,10 @@ check: env ## lint and type-check
 	$(BIN)/mypy
 
 test: check ## lint, type-check and run all tests
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 samples: env ## make the sample inputs and their truth anew; the same bytes each time
 	$(BIN)/python -m loadprofiles.synthetic --out .
 
 clean: ## remove the environment and what runs wrote
-	rm -rf .venv mlruns mlflow.db dtw
+	rm -rf .venv mlruns mlflow.db dtw alerts.db alerts.db.lock scores.parquet

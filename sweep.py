@@ -3,7 +3,7 @@
 import click
 
 from loadprofiles import cli, workers
-from pipeline import DATA
+from loadprofiles.steps import DATA
 
 
 @click.command(help=__doc__)

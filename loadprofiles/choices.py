@@ -98,3 +98,31 @@ def check_model(model: str, distance_metric: str, number_of_clusters: int = 0, s
             f"som_grid {som_grid} has {som_grid.size} neurons, but number_of_clusters is {number_of_clusters}; "
             "leave one of them out"
         )
+
+
+ANOMALY_DETECTORS = ("combined", "band")
+"""What can raise alerts: the detectors together, or the earlier system's rule."""
+
+ATTACK_NAMES = (
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "bypass",
+    "on_off",
+    "capping",
+    "floor",
+    "night",
+    "ramp",
+    "shifted",
+    "mild",
+    "stuck",
+    "spike",
+    "thousand",
+    "sign",
+    "gap",
+    "lost_phase",
+)
+"""Thefts and data faults of the theft bench; `anomalies.attacks` says what each is."""

@@ -5,6 +5,7 @@ Steps know nothing of MLflow; they read files, return a StepResult, and raise `L
 
 import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,8 +54,21 @@ EXAMPLES_FIGURE = "forecastExamples.png"
 ERROR_HOURS_FIGURE = "forecastErrorByHour.png"
 CALIBRATION_FIGURE = "forecastCalibration.png"
 FORECAST_MODEL = "forecaster"
+SCORES = "scores"
+JUDGED_DAYS = "judged_days"
+ALERTS = "alerts"
+ALERTS_PAGE = "alerts.html"
+ALERT_FIGURE = "alert{}.png"
+BENCH = "theft_bench"
+BENCH_EVENTS = "theft_bench_events"
+BENCH_RECALL = "theft_bench_recall"
+BENCH_FIGURE = "theftBench.png"
+BENCH_RECALL_FIGURE = "theftRecall.png"
 """Names of artifacts, one a thing, the same in code, MLflow and README."""
 
+
+CURRENT_RUN: ContextVar[str] = ContextVar("CURRENT_RUN", default="")
+"""The id of the run that a step is carried out in, for what it writes elsewhere; empty outside of one."""
 
 WITHOUT_EFFECT = ("jobs", "dask_scheduler")
 """Parameters that say where a step's work is done, and change nothing of what comes of it."""

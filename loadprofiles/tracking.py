@@ -31,7 +31,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from loadprofiles.errors import InputError, LoadProfilesError, ParameterError, StoreError, has_secret, mask_secrets
 from loadprofiles.sourcecode import copy_modules
-from loadprofiles.step import ServedModel, StepInput, StepResult, Url, artifact_tag, is_artifact_uri
+from loadprofiles.step import CURRENT_RUN, ServedModel, StepInput, StepResult, Url, artifact_tag, is_artifact_uri
 from loadprofiles.tables import first_line
 
 STEP_TAG = "step"
@@ -127,6 +127,7 @@ def run_step(name: str, function: Callable[..., StepResult], params: dict[str, A
         params: The step's parameters; artifact URIs and URLs among them are resolved to local paths.
     """
     with run(name, params) as active, tempfile.TemporaryDirectory(prefix=f"{name}-") as workspace:
+        CURRENT_RUN.set(active.info.run_id)
         inputs = Path(workspace) / "inputs"
         local = {key: resolve(value, inputs / key) for key, value in params.items()}
         result = function(workspace=Path(workspace), **local)

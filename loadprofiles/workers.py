@@ -4,12 +4,18 @@ import multiprocessing
 import os
 import runpy
 import sys
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+_HERE = Path(__file__).resolve().parent.parent
+"""The folder that this package is imported from."""
+
 _PRELOAD = [
+    __name__,
     "loadprofiles.tracking",
     "loadprofiles.etl",
     "loadprofiles.loading",
@@ -31,7 +37,10 @@ def context() -> BaseContext:
 def warm_up() -> None:
     """Start the fork server now, so that it imports while the caller does the same."""
     if context().get_start_method() == "forkserver":
-        forkserver.ensure_running()
+        # it is not told our `sys.path` and looks in its own folder first: elsewhere it would import nothing, unheard,
+        # or another copy of this package
+        with chdir(_HERE):
+            forkserver.ensure_running()
 
 
 def start(script: Path, arguments: list[str], environment: dict[str, str]) -> BaseProcess:
@@ -39,9 +48,25 @@ def start(script: Path, arguments: list[str], environment: dict[str, str]) -> Ba
     process = context().Process(  # type: ignore[attr-defined]
         target=_carry_out, args=(str(script), arguments, environment), name=script.stem
     )
-    process.start()
+    warm_up()
+    with _own_code_first():
+        process.start()
     started: BaseProcess = process
     return started
+
+
+@contextmanager
+def _own_code_first() -> Iterator[None]:
+    """Let new processes, which get our `sys.path`, find this package where we have it.
+
+    MLflow puts the code of every model that it loads in front, parts of this package in their version of then.
+    """
+    before = sys.path[:]
+    sys.path.insert(0, str(_HERE))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _carry_out(script: str, arguments: list[str], environment: dict[str, str]) -> None:

@@ -1,5 +1,8 @@
 """Fixtures and settings for all tests."""
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
@@ -10,11 +13,21 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 SLOW = (
-    "test_sql_live", "test_mongo_live", "test_parallel", "test_etl", "tests/serving", "test_chain", "test_sweep",
-    "test_forecasting", "test_pipeline",
+    "test_pipeline_reuse", "test_pipeline_sources", "test_pipeline", "test_sweep", "test_forecasting", "test_etl",
+    "test_chain", "tests/test_anomalies", "tests/anomalies/test_store", "test_sql_live", "test_parallel",
+    "tests/serving", "test_mongo_live",
 )  # fmt: skip
+"""Files that take long, the longest first: two processes that take one file after another end about together."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slow modules last."""
     items.sort(key=lambda item: next((n for n, name in enumerate(SLOW, 1) if name in item.nodeid), 0))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _path_as_before() -> Iterator[None]:
+    """Take away again what MLflow put in front of `sys.path`: the code of every model that it loaded."""
+    before = sys.path.copy()
+    yield
+    sys.path[:] = before

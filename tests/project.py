@@ -79,7 +79,7 @@ def copy_project(folder: Path) -> Project:
 
 def clean_environment() -> dict[str, str]:
     """This process' environment without what steers MLflow or the project."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "MONGO_", "SQL_"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "MONGO_", "SQL_", "ALERT_", "SMTP_"))}
     kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
     return kept
 

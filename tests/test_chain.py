@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from loadprofiles import chain, tracking
 from loadprofiles.errors import StepFailedError
 from loadprofiles.step import Step, Url, same
+from tests.project import ROOT
 from tests.sources.web import serve
 
 SCRIPT = """
@@ -40,13 +43,26 @@ if __name__ == "__main__":
 """
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """An MLflow store for all tests, as making one takes a while."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        patch.delenv("MLFLOW_RUN_ID", raising=False)
+        mlflow.search_experiments()
+        yield
+
+
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder for the steps' scripts, and an MLflow store of its own."""
+def place(store, tmp_path, monkeypatch, request):
+    """A folder for the steps' scripts, and an experiment of each test's own."""
+    experiment = mlflow.create_experiment(request.node.name)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", experiment)
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", experiment)
     monkeypatch.setattr(chain, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     chain.code_digest.cache_clear()
     yield tmp_path
     chain.code_digest.cache_clear()
@@ -77,9 +93,7 @@ def artifact(step_run, tag):
 
 
 def running():
-    return mlflow.search_runs(
-        search_all_experiments=True, filter_string="attributes.status = 'RUNNING'", output_format="list"
-    )
+    return mlflow.search_runs(filter_string="attributes.status = 'RUNNING'", output_format="list")
 
 
 def test_outputs_are_handed_on_through_mlflow(place):
@@ -254,7 +268,7 @@ def test_a_failing_step_stops_the_others_and_leaves_no_running_run(place):
     with pytest.raises(StepFailedError, match=r"step wrong \(run \w+\) failed: x\.csv: bad, mend it"):
         run(steps)
     assert not running()
-    by_step = {r.data.tags["step"]: r for r in mlflow.search_runs(search_all_experiments=True, output_format="list")}
+    by_step = {r.data.tags["step"]: r for r in mlflow.search_runs(output_format="list")}
     assert {s: r.info.status for s, r in by_step.items()} == {"slow": "KILLED", "wrong": "FAILED", "pipeline": "FAILED"}
     assert not list(place.glob("*.csv"))
 
@@ -305,6 +319,39 @@ def test_the_environment_of_this_process_is_left_alone(place):
     assert "MLFLOW_RUN_ID" not in os.environ
 
 
+def test_steps_and_their_processes_find_the_package_though_a_loaded_model_put_parts_of_it_in_front(place, monkeypatch):
+    (place / "code" / "loadprofiles").mkdir(parents=True)
+    (place / "code" / "loadprofiles" / "__init__.py").touch()
+    monkeypatch.setattr(sys, "path", [str(place / "code"), *sys.path])
+    before = sys.path.copy()
+    find = "from importlib.machinery import PathFinder; found = PathFinder.find_spec('loadprofiles').origin"
+    script(place, "look", "source", body=f"{find}; params = {{'found': Path(found).parent}}")
+    runs = run((Step("look", "look_csv", same("source")),))
+    assert artifact(runs["look"], "look_csv").read_text() == str(ROOT / "loadprofiles")
+    assert sys.path == before
+
+
+START = """
+import sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1]]
+from loadprofiles import workers
+process = workers.start(Path("look.py"), [], {})
+process.join()
+sys.exit(process.exitcode)
+"""
+
+
+def test_steps_need_not_import_again_what_is_heavy_wherever_we_are(tmp_path):
+    (tmp_path / "loadprofiles").mkdir()
+    (tmp_path / "loadprofiles" / "__init__.py").touch()
+    (tmp_path / "look.py").write_text("import sys\nsys.exit('loadprofiles.clustering.step' not in sys.modules)\n")
+    done = subprocess.run(
+        [sys.executable, "-c", START, str(ROOT)], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_parent_shows_the_numbers_of_the_steps_that_are_to_be_shown_and_the_name_of_the_first(place):
     script(place, "one", "source")
     script(place, "two", "word")
@@ -316,9 +363,7 @@ def test_the_parent_shows_the_numbers_of_the_steps_that_are_to_be_shown_and_the_
     )
     given = {"source": None, "word": "w", "ignore_previous_runs": False, "load_new": False}
     chain.run_pipeline(steps, given)
-    (parent,) = mlflow.search_runs(
-        search_all_experiments=True, filter_string="tags.step = 'pipeline'", output_format="list"
-    )
+    (parent,) = mlflow.search_runs(filter_string="tags.step = 'pipeline'", output_format="list")
     assert parent.info.run_name == "pipeline two"
     assert parent.data.metrics == {"done": 1.0}
     assert "run_id.three" not in parent.data.tags, "its source is left empty"

@@ -14,6 +14,7 @@ from loadprofiles import chain, cli
 from loadprofiles.choices import MODEL_METRICS, MODELS, Grid
 from loadprofiles.errors import InputError
 from loadprofiles.step import Url
+from loadprofiles.steps import CHAIN
 
 
 @pytest.mark.parametrize("text", ["true", "True", "1", "t", "Y", "yes", "yeah", "on"])
@@ -147,7 +148,7 @@ def test_a_grid_is_rows_and_columns_and_stays_so_through_the_chain(text, grid):
 )
 def test_the_options_of_a_step_are_those_of_the_chain(name, given):
     params = pipeline.main.make_context("pipeline", given).params
-    (step,) = [step for step in pipeline.CHAIN if step.name == name]
+    (step,) = [step for step in CHAIN if step.name == name]
     arguments = [text for name, source in step.params.items() for text in (f"--{name}", chain._text(params[source]))]
     again = importlib.import_module(name).main.make_context(name, arguments).params
     assert {name: again[name] for name in step.params} == {name: params[source] for name, source in step.params.items()}

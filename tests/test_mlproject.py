@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from loadprofiles import cli
-from pipeline import CHAIN, DATA
+from loadprofiles.steps import CHAIN, DATA
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
@@ -63,6 +63,8 @@ OF_ITS_OWN = {
     ("forecasting", "customers_folder"): "",
     ("forecasting", "model"): "auto",
     ("forecasting", "registered_model"): "load_forecaster",
+    ("anomalies", "customers_folder"): "",
+    ("theft_bench", "readings"): "readings.parquet",
     ("etl_newmongo", "load_new"): "true",
 }
 """Parameters with another default in one entry point than in the others."""

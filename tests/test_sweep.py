@@ -14,9 +14,10 @@ from loadprofiles.distances.generations import MatrixParameters
 from loadprofiles.distances.update import update_matrix
 from loadprofiles.errors import InputError, ParameterError, StepFailedError
 from loadprofiles.normalisation import normalise
+from loadprofiles.steps import DATA
 from loadprofiles.sweep import run_sweep
 from loadprofiles.validity import DIRECTIONS
-from pipeline import DATA
+from tests.chains import leave_one_meter_of_each_source
 from tests.days import energies, three_shapes, write
 from tests.project import Project, copy_project, processes_of, wait_for
 from tests.sources.web import serve
@@ -42,6 +43,7 @@ DESCRIPTION = "id,Contractual power (kW),Production (kW),Type\nA,,,domestic\n"
 def project(tmp_path_factory) -> Project:
     """A copy of the project with a harmonized table and the DTW matrix of it."""
     copy = copy_project(tmp_path_factory.mktemp("sweep"))
+    leave_one_meter_of_each_source(copy)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(copy.folder)
         copy.client.search_experiments()  # makes the store, for which two processes must not compete

@@ -222,7 +222,7 @@ def make_panel(tables: Iterable[pd.DataFrame], frequency: int, timezone: str) ->
     first = min(t["timestamp_utc"].iloc[0] for t in given)
     last = max(t["timestamp_utc"].iloc[-1] for t in given)
     grid = make_grid(first, last, frequency, timezone)
-    sums = [_sum_steps(table, grid) for table in given]
+    sums = [sum_steps(table, grid) for table in given]
     names = tuple(str(t["meter_id"].iloc[0]) for t in given)
     return Panel(grid, names, np.array([energy for energy, _ in sums]), tuple(account for _, account in sums))
 
@@ -238,7 +238,12 @@ def make_grid(first: pd.Timestamp, last: pd.Timestamp, frequency: int, timezone:
     return Grid(frequency, timezone, day_from, n_steps)
 
 
-def _sum_steps(readings: pd.DataFrame, grid: Grid) -> tuple[Floats, Account]:
+def sum_steps(readings: pd.DataFrame, grid: Grid) -> tuple[Floats, Account]:
+    """The energy of a meter's readings in each step, NaN where not all of it is known, and what became of them.
+
+    Raises:
+        ParameterError: The meter is read at intervals that are no part of a step.
+    """
     stamps = pd.DatetimeIndex(readings["timestamp_utc"]).as_unit("us").asi8
     usual, lengths = _interval_lengths(stamps)
     if not _divides(np.array([usual]), grid.frequency_minutes).all():

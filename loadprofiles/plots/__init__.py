@@ -1,5 +1,6 @@
 """Every figure of the project: as matplotlib Figures and as pages; shared by steps, notebook and dashboard."""
 
+from loadprofiles.plots.anomalies import alert_days, theft_bench, theft_recall
 from loadprofiles.plots.clusters import (
     calendar,
     cluster_centers,
@@ -19,6 +20,7 @@ from loadprofiles.plots.view import NOISE, ClusterView
 __all__ = [
     "NOISE",
     "ClusterView",
+    "alert_days",
     "calendar",
     "calibration",
     "cluster_centers",
@@ -36,4 +38,6 @@ __all__ = [
     "shares",
     "silhouettes",
     "som_map",
+    "theft_bench",
+    "theft_recall",
 ]
