@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from loadprofiles.forecasting.panel import Grid, make_grid, sum_steps
-from loadprofiles.readings import ESTIMATED_INTERPOLATED, MEASURED
+from loadprofiles.forecasting.panel import Grid, make_grid, sum_columns
+from loadprofiles.readings import ESTIMATED_INTERPOLATED, MEASURED, QUALITY
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -21,7 +21,7 @@ HOUR_MINUTES = 60
 
 _EPOCH = date(1970, 1, 1)
 _REACTIVE = "reactive_energy_kvarh"
-_KNOWN_QUALITIES = (MEASURED, ESTIMATED_INTERPOLATED)
+_KNOWN = np.array([name in (MEASURED, ESTIMATED_INTERPOLATED) for name in QUALITY])
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +98,9 @@ def _meter_days(table: pd.DataFrame, timezone: str) -> MeterDays:
     stamps = table["timestamp_utc"]
     grid = make_grid(stamps.iloc[0], stamps.iloc[-1], HOUR_MINUTES, timezone)
     voltages = [str(name) for name in table.columns if str(name).startswith("voltage_")]
+    has_reactive = _REACTIVE in table.columns and bool(table[_REACTIVE].notna().any())
+    columns = ("energy_kwh", *([_REACTIVE] if has_reactive else []))
+    energies = [sums for sums, _ in sum_columns(table, grid, columns)]
     lengths = grid.lengths
     steps = grid.step_of(pd.DatetimeIndex(stamps).as_unit("us").asi8[[0, -1]])
     # an hour that is begun is taken for one that is over: readings may be of any length
@@ -105,8 +108,8 @@ def _meter_days(table: pd.DataFrame, timezone: str) -> MeterDays:
     days = MeterDays(
         meter_id=str(table["meter_id"].iloc[0]),
         first_day=grid.first_day,
-        active_kwh=_hours(sum_steps(table, grid)[0]),
-        reactive_kvarh=_reactive(table, grid),
+        active_kwh=_hours(energies[0]),
+        reactive_kvarh=_hours(energies[1]) if has_reactive else None,
         voltage_v=np.array([_means(table, name, grid) for name in voltages]).reshape(
             len(voltages), grid.n_steps // HOURS, HOURS
         ),
@@ -117,12 +120,6 @@ def _meter_days(table: pd.DataFrame, timezone: str) -> MeterDays:
 
 def _hours(values: npt.NDArray[_Kind]) -> npt.NDArray[_Kind]:
     return values.reshape(-1, HOURS)
-
-
-def _reactive(table: pd.DataFrame, grid: Grid) -> Floats | None:
-    if _REACTIVE not in table.columns or table[_REACTIVE].isna().all():
-        return None
-    return _hours(sum_steps(table.assign(energy_kwh=table[_REACTIVE]), grid)[0])
 
 
 def _means(table: pd.DataFrame, name: str, grid: Grid) -> Floats:
@@ -137,6 +134,6 @@ def _means(table: pd.DataFrame, name: str, grid: Grid) -> Floats:
 def _doubted(table: pd.DataFrame, grid: Grid) -> Flags:
     if "quality" not in table.columns:
         return np.zeros((grid.n_steps // HOURS, HOURS), dtype=np.bool_)
-    doubted = ~table["quality"].isin(_KNOWN_QUALITIES).to_numpy()
+    doubted = ~_KNOWN[pd.Categorical(table["quality"], categories=list(QUALITY)).codes]
     steps = grid.step_of(pd.DatetimeIndex(table["timestamp_utc"][doubted]).as_unit("us").asi8)
     return _hours(np.bincount(steps, minlength=grid.n_steps) > 0)

@@ -104,8 +104,8 @@ def judge(days: MeterDays, terms: Terms, kept: pd.DataFrame | None = None) -> pd
         since = min(day_number(terms.since), day_number(kept["date"].max().date()) + 1)
         start = min(max(0, since - days.first_day), len(days))
         earlier = _restored(kept, days)
-    scores = score(days, earlier=earlier, start=start)
     features = make_features(days)
+    scores = score(features, earlier=earlier, start=start)
     bands = [np.exp(values[start:]) for values in expectation(scores, features.energy, start)]
     band = band_score(days, start)
     alarm = (

@@ -7,7 +7,7 @@ import numpy as np
 from loadprofiles.anomalies import kernels
 from loadprofiles.anomalies.days import Flags, Floats, MeterDays
 from loadprofiles.anomalies.detectors import WEIGHTS, Suspicions, detect
-from loadprofiles.anomalies.features import LAG_DAYS, make_features
+from loadprofiles.anomalies.features import LAG_DAYS, Features, make_features
 
 COMBINED = "combined"
 
@@ -24,6 +24,7 @@ BAND = 0.9
 
 _BAND_HALF_LIFE_DAYS = 60.0
 _MUCH_MORE = np.log(1.2)
+_MOST_OFF = np.log(2.0)
 _TAIL = 0.1
 _LEAST_PAST = 20
 _LESS = 0.4
@@ -60,16 +61,16 @@ class Scores:
         return np.asarray(np.exp(-self.surprise))
 
 
-def score(days: MeterDays, *, earlier: Scores | None = None, start: int = 0, frozen: int = _NEVER) -> Scores:
+def score(days: MeterDays | Features, *, earlier: Scores | None = None, start: int = 0, frozen: int = _NEVER) -> Scores:
     """Score a meter's days.
 
     Args:
-        days: The meter's days.
+        days: The meter's days, or what they are compared by.
         earlier: Scores of the days before `start`, which then are not computed again.
         start: First day to score.
         frozen: No score of a day from this one on sets any p-value: a bench's thresholds never see its test days.
     """
-    features = make_features(days)
+    features = days if isinstance(days, Features) else make_features(days)
     found = detect(features, start)
     if earlier is not None:
         found = _continued(earlier.suspicions, found, start)
@@ -156,7 +157,7 @@ def expectation(scores: Scores, energy: Floats, start: int = 0) -> tuple[Floats,
     """Log of the energy expected of each day, and the 90 % band around it, each of shape (days,).
 
     By the same weekdays, or where those are not known by days with the same reactive energy; the band by how far
-    off the meter's own past days have been (split conformal, recent days counting more).
+    off the meter's own past days have been (split conformal, recent days counting more), at most half and double.
 
     Args:
         scores: The meter's scores.
@@ -165,7 +166,8 @@ def expectation(scores: Scores, energy: Floats, start: int = 0) -> tuple[Floats,
     """
     level, reactive = scores.suspicions.expected, scores.suspicions.expected_reactive
     expected = np.where(np.isfinite(level), level, reactive)
-    errors = energy - expected
+    # weeks of nothing at all, or of a new level, are no usual deviations
+    errors = np.clip(energy - expected, -_MOST_OFF, _MOST_OFF)
 
     def quantile(values: Floats) -> Floats:
         share = (1 - BAND) / 2

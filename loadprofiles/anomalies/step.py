@@ -1,5 +1,6 @@
 """The anomalies step: from readings to alerts with reasons, in the alert database."""
 
+import time
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -98,7 +99,9 @@ def find_anomalies(
     sectors = read_groups(smart_meter_description_csv, customers_folder, customers_layout)
     kept, why = _kept(scores_path, request)
     work = Work(jobs or int(joblib.cpu_count()), dask_scheduler, workspace.absolute())
+    started = time.perf_counter()
     judged = _judge(in_csv, readings, kept, request, work)
+    seconds = time.perf_counter() - started
     judged = _with_forecasts(judged, backtest, request.timezone)
     if kept is not None:
         kept = kept[~kept["meter_id"].isin(judged["meter_id"]) | (kept["date"] < pd.Timestamp(str(request.since)))]
@@ -112,6 +115,7 @@ def find_anomalies(
     _keep(whole, scores_path, request)
     recorded = store.record(alerts, tariff=request.tariff, run_id=CURRENT_RUN.get())
     _tell_alerts(result, store, alerts, recorded, whole, sectors, workspace)
+    result.metrics["scoring_seconds"] = seconds
     result.notes += [why] if why else []
     given = {artifacts.HARMONIZED: in_csv, artifacts.READINGS: readings, artifacts.BACKTEST: backtest}
     result.inputs = [StepInput(name, path, content_digest(path)) for name, path in given.items() if path]

@@ -6,7 +6,7 @@ length, so that a day has the same steps all year round; `Grid.intervals` turns 
 the intervals that there really are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -244,6 +244,25 @@ def sum_steps(readings: pd.DataFrame, grid: Grid) -> tuple[Floats, Account]:
     Raises:
         ParameterError: The meter is read at intervals that are no part of a step.
     """
+    (values, covered), *_ = sum_columns(readings, grid, ("energy_kwh",))
+    return values, _account(values, covered, np.diff(grid.edges_utc), grid)
+
+
+def sum_columns(readings: pd.DataFrame, grid: Grid, columns: Sequence[str]) -> list[tuple[Floats, Floats]]:
+    """The sums of some columns of a meter's readings in each step, and for how long each step is known.
+
+    Args:
+        readings: Of one meter, sorted by time.
+        grid: The steps.
+        columns: Names of energies.
+
+    Returns:
+        For each column the sums, NaN where not all of a step is known, and the microseconds that are, each of shape
+        (steps,).
+
+    Raises:
+        ParameterError: The meter is read at intervals that are no part of a step.
+    """
     stamps = pd.DatetimeIndex(readings["timestamp_utc"]).as_unit("us").asi8
     usual, lengths = _interval_lengths(stamps)
     if not _divides(np.array([usual]), grid.frequency_minutes).all():
@@ -251,16 +270,18 @@ def sum_steps(readings: pd.DataFrame, grid: Grid) -> tuple[Floats, Account]:
             f"meter {readings['meter_id'].iloc[0]} is read every {usual / _MICROSECONDS:g} minutes, which is no part "
             f"of the frequency of {grid.frequency_minutes} minutes; take a multiple of it"
         )
-    energy = readings["energy_kwh"].to_numpy(dtype=np.float64)
     # on a day with gaps, readings may seem longer than they are: what they cover is then not known
-    known = ~np.isnan(energy) & _divides(lengths, grid.frequency_minutes)
-    steps = grid.step_of(stamps[known])
-    sums = np.bincount(steps, energy[known], grid.n_steps)
-    covered = np.bincount(steps, lengths[known], grid.n_steps).astype(np.float64)
-    wanted = np.diff(grid.edges_utc)
-    complete = (covered >= wanted) & (wanted > 0)
-    values = np.where(complete, sums / np.where(complete, grid.lengths, 1), np.nan)
-    return values, _account(values, covered, wanted, grid)
+    usable = _divides(lengths, grid.frequency_minutes)
+    steps, wanted = grid.step_of(stamps), np.diff(grid.edges_utc)
+    sums = []
+    for column in columns:
+        energy = readings[column].to_numpy(dtype=np.float64)
+        known = ~np.isnan(energy) & usable
+        total = np.bincount(steps[known], energy[known], grid.n_steps)
+        covered = np.bincount(steps[known], lengths[known], grid.n_steps).astype(np.float64)
+        complete = (covered >= wanted) & (wanted > 0)
+        sums.append((np.where(complete, total / np.where(complete, grid.lengths, 1), np.nan), covered))
+    return sums
 
 
 def _divides(lengths: Ints, frequency: int) -> npt.NDArray[np.bool_]:
