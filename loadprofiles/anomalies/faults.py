@@ -342,17 +342,20 @@ def second_largest(values: Floats, lag: int, span: int) -> Floats:
         Shape (days, 24); NaN where fewer than two are known.
     """
     result = np.full(values.shape, np.nan)
+    largest, second = np.empty(values.shape[1]), np.empty(values.shape[1])
     for day in range(len(values)):
-        for hour in range(values.shape[1]):
-            largest, second = -np.inf, -np.inf
-            for other in range(max(0, day - lag - span + 1), day - lag + 1):
+        largest[:] = -np.inf
+        second[:] = -np.inf
+        for other in range(max(0, day - lag - span + 1), day - lag + 1):
+            for hour in range(values.shape[1]):
                 value = values[other, hour]
-                if value > largest:
-                    largest, second = value, largest
-                elif value > second:
-                    second = value
-            if second > -np.inf:
-                result[day, hour] = second
+                if value > largest[hour]:
+                    largest[hour], second[hour] = value, largest[hour]
+                elif value > second[hour]:
+                    second[hour] = value
+        for hour in range(values.shape[1]):
+            if second[hour] > -np.inf:
+                result[day, hour] = second[hour]
     return result
 
 

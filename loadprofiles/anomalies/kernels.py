@@ -73,13 +73,16 @@ def novelty(points: Floats, usable: Flags, start: int, lag: int, k: int, floor: 
     days = len(points)
     scores = np.full(days, np.nan)
     neighbours = np.full((days, k), -1)
-    distances = np.empty(k)
-    # of each older day, the distances to its nearest ones among those taken up so far
+    distances, others, near = np.empty(k), np.empty(k, np.int64), np.empty(k)
+    # of each older day, the squared distances to its nearest ones among those taken up so far
     their = np.full((days, k), np.inf)
+    # for a few days it is less work to look for those of their neighbours alone
+    few = 2 * k * (days - start) < days
     taken = 0
     for day in range(start, days):
         while taken < day - lag + 1:
-            _take_up(points, usable, taken, their)
+            if not few:
+                _take_up(points, usable, taken, their)
             taken += 1
         if not usable[day]:
             continue
@@ -88,7 +91,11 @@ def novelty(points: Floats, usable: Flags, start: int, lag: int, k: int, floor: 
             continue
         local = 0.0
         for neighbour in neighbours[day]:
-            local += np.sqrt(their[neighbour]).mean()
+            if few:
+                nearest(points, usable, neighbour, 0, taken, others, near)
+                local += near.mean()
+            else:
+                local += np.sqrt(their[neighbour]).mean()
         if np.isfinite(local):
             scores[day] = np.log((distances.mean() + floor) / (local / k + floor))
     return scores, neighbours
