@@ -4,7 +4,7 @@ from tests.project import Project
 
 STEPS = {
     "etl_oldmongo", "etl_sql", "load_newmongo", "etl_newmongo", "etl_customers", "harmonization", "clustering",
-    "forecasting",
+    "forecasting", "anomalies",
 }  # fmt: skip
 ONE_OF_EACH_SOURCE = {"SMP0001.csv", "SMP0009.txt", "SMP0015.jsonl", "DATOSCLIENTE1.csv"}
 

@@ -32,11 +32,20 @@ class TestOnTheSamples:
         assert {child.data.tags["step"] for child in children} == STEPS
         assert {child.info.status for child in children} == {"FINISHED"}
 
-    def test_the_parent_has_the_numbers_of_clusters_and_forecasts_to_compare_runs_by(self, project):
+    def test_the_parent_has_the_numbers_of_clusters_forecasts_and_alerts_to_compare_runs_by(self, project):
         parent, clustering = project.latest("pipeline"), project.latest("clustering")
-        assert parent.data.metrics == clustering.data.metrics | project.latest("forecasting").data.metrics
+        others = project.latest("forecasting").data.metrics | project.latest("anomalies").data.metrics
+        assert parent.data.metrics == clustering.data.metrics | others
         assert {"Silhouette Score", "Silhouette DTW", "DB Index", "Peak Match Score"} <= set(parent.data.metrics)
         assert clustering.info.run_name == f"kmeans euclidean k={clustering.data.params['k']}"
+
+    def test_it_ends_with_judged_days_and_the_alerts_of_a_database(self, project):
+        folder = project.artifacts(project.latest("anomalies"))
+        days = pd.read_parquet(folder / "judged_days/judged_days.parquet")
+        alerts = pd.read_parquet(folder / "alerts/alerts.parquet")
+        assert days["threshold"].notna().any()
+        assert alerts["reasons"].str.len().gt(0).all()
+        assert (project.folder / "alerts.db").is_file()
 
     def test_tags_carry_the_artifacts_under_the_earlier_pipelines_names(self, project):
         for step, tag in {

@@ -214,7 +214,7 @@ def _tell(
     recent = scored[scored["date"] >= scored["meter_id"].map(first_days)]
     unscored = sorted(set(judged["meter_id"]) - set(scored["meter_id"]))
     result.metrics = {
-        "meters": judged["meter_id"].nunique(),
+        "meters_judged": judged["meter_id"].nunique(),
         "meters_not_scored": len(unscored),
         "days_scored": len(scored),
         "days_not_scored": len(judged) - len(scored),

@@ -169,7 +169,7 @@ class TestATheft:
         place, result = done
         days = read_table(place.scores)
         scored = days[days["threshold"].notna() & days["score"].notna()]
-        assert result.metrics["meters"] == 3
+        assert result.metrics["meters_judged"] == 3
         assert result.metrics["meters_not_scored"] == 0
         assert result.metrics["days_scored"] == len(scored)
         assert result.metrics["days_scored"] + result.metrics["days_not_scored"] == 3 * N_DAYS
