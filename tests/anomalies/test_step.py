@@ -389,7 +389,7 @@ class TestMeters:
         assert alert_of_theft(place.store)["last_day"] == pd.Timestamp(on(134))
         assert [given.name for given in result.inputs] == ["harmonized"]
         with_readings = place.run([customer("b", N_DAYS, 1), THIEF.until(120)], in_csv=place.folder / "harmonized.csv")
-        assert with_readings.metrics["meters"] == 2
+        assert with_readings.metrics["meters_judged"] == 2
         days = read_table(place.scores).groupby("meter_id").size().to_dict()
         assert days == {"b": N_DAYS, "thief": 120}, "readings come first"
 
