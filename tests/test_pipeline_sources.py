@@ -14,7 +14,9 @@ from tests.chains import readings_of
 from tests.project import ROOT, Project, copy_project, processes_of, wait_for
 from tests.sources.web import serve
 
-ONE_SOURCE = ("oldmongo_folder=", "newmongo_folder=", "customers_folder=", "number_of_clusters=3", "forecast_model=")
+ONE_SOURCE = (
+    "oldmongo_folder=", "newmongo_folder=", "customers_folder=", "number_of_clusters=3", "forecast_model=", "detector=",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def test_a_live_database_is_read_on_from_where_the_last_load_ended(project, mong
     ]
     mongo_database.daily.insert_many(documents)
     given = (f"mongo_database={mongo_database.name}", "oldmongo_folder=", "sql_folder=", "customers_folder=",
-             "number_of_clusters=3", "compute_dtw=false", "forecast_model=")  # fmt: skip
+             "number_of_clusters=3", "compute_dtw=false", "forecast_model=", "detector=")  # fmt: skip
     live = {"MONGO_URI": mongo_uri}
     done = project.mlflow_run(*given, environment=live)
     assert done.returncode == 0, done.stdout

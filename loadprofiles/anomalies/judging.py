@@ -21,10 +21,11 @@ VERSION = 1
 
 _FIGURES = ("actual_kwh", "expected_kwh", "low_kwh", "high_kwh", "score", "surprise", "threshold", BAND_DETECTOR)
 _EXPECTED, _EXPECTED_REACTIVE, _MORE = "log_expected", "log_expected_reactive", "more"
-_RESTORED = (
+SCORE_COLUMNS = (
     *(f"{name}_{what}" for name in WEIGHTS for what in ("score", "surprise")),
     *("score", "surprise", _EXPECTED, _EXPECTED_REACTIVE, _MORE),
 )
+"""What of judged days it takes to go on from them, beside meter and date."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +157,9 @@ def _restored(kept: pd.DataFrame, days: MeterDays) -> Scores:
     """The scores that a kept table holds, on the days of `days`; NaN where it has none."""
     numbers = kept["date"].to_numpy().astype("datetime64[D]").astype(np.int64) - days.first_day
     inside = (numbers >= 0) & (numbers < len(days))
-    values = np.full((len(_RESTORED), len(days)), np.nan)
-    values[:, numbers[inside]] = kept.loc[inside, list(_RESTORED)].to_numpy(dtype=np.float64).T
-    column = dict(zip(_RESTORED, values, strict=True))
+    values = np.full((len(SCORE_COLUMNS), len(days)), np.nan)
+    values[:, numbers[inside]] = kept.loc[inside, list(SCORE_COLUMNS)].to_numpy(dtype=np.float64).T
+    column = dict(zip(SCORE_COLUMNS, values, strict=True))
     found = Suspicions(
         {name: column[f"{name}_score"] for name in WEIGHTS},
         column[_EXPECTED],

@@ -16,7 +16,7 @@ from loadprofiles.anomalies.alert import KINDS, Alert
 from loadprofiles.anomalies.alerting import make_alerts
 from loadprofiles.anomalies.breaches import COLUMNS, forecast_breaches
 from loadprofiles.anomalies.digest import compose
-from loadprofiles.anomalies.judging import VERSION, Task, Terms, judge_task, long_scores
+from loadprofiles.anomalies.judging import SCORE_COLUMNS, VERSION, Task, Terms, judge_task, long_scores
 from loadprofiles.anomalies.recording import Recorded
 from loadprofiles.anomalies.scoring import BUDGET_DAYS, COMBINED
 from loadprofiles.anomalies.states import ALERT_DB
@@ -167,7 +167,8 @@ def _tasks(in_csv: Path | None, readings: Path | None, kept: pd.DataFrame | None
     if in_csv:
         profiles = read_profiles(in_csv)
         others = tuple(profile_readings(profiles[~profiles["id"].isin(stored)], request.timezone))
-    kept_of = {} if kept is None else dict(tuple(kept.groupby("meter_id", sort=False)))
+    needed = ["meter_id", "date", *SCORE_COLUMNS]
+    kept_of = {} if kept is None else dict(tuple(kept[needed].groupby("meter_id", sort=False)))
     names = (*stored, *(str(table["meter_id"].iloc[0]) for table in others))
     for number, first in enumerate(range(0, len(names), _METERS_A_TASK)):
         wanted = set(names[first : first + _METERS_A_TASK])
@@ -177,7 +178,9 @@ def _tasks(in_csv: Path | None, readings: Path | None, kept: pd.DataFrame | None
             tuple(name for name in stored if name in wanted),
             tuple(table for table in others if str(table["meter_id"].iloc[0]) in wanted),
             terms,
-            None if kept is None else pd.concat([kept_of[name] for name in wanted if name in kept_of] or [kept[:0]]),
+            None
+            if kept is None
+            else pd.concat([kept_of[name] for name in wanted if name in kept_of] or [kept[needed][:0]]),
         )
 
 
