@@ -235,7 +235,7 @@ def path_option(
     name: str, default: str, help_text: str, *, optional: bool = False, in_place: bool = False
 ) -> Decorator:
     """An option that names a file, folder, artifact or URL to fetch; or, `in_place`, a folder or URL to write to."""
-    return _option(name, PlainPath(optional=optional, in_place=in_place), default, help_text)
+    return option(name, PlainPath(optional=optional, in_place=in_place), default, help_text)
 
 
 def source_folder(name: str, default: str, what: str) -> Decorator:
@@ -249,7 +249,7 @@ def boolean_option(name: str, default: str, help_text: str) -> Decorator:
     return click.option(*names, type=Boolean(), default=default, show_default=True, help=help_text)
 
 
-def _option(
+def option(
     name: str,
     kind: Any,
     default: str,
@@ -283,13 +283,13 @@ corrections_csv = path_option(
     optional=True,
 )
 like_days = boolean_option("like_days", "false", "Fill gaps too long to interpolate with averages of like days.")
-jobs = _option(
+jobs = option(
     "jobs", click.IntRange(min=0), "0", "Processes or threads at once; 0: as many as cores, one for a small source."
 )
-dask_scheduler = _option("dask_scheduler", str, "", "tcp://host:port of a dask scheduler; empty: this machine.")
-resolution = _option("resolution", Resolution(), "60", "Minutes a step of the daily profiles.")
-timezone = _option("timezone", Zone(), "UTC", "Zone of the local days, and of stamps without an offset.")
-compute_dtw = _option(
+dask_scheduler = option("dask_scheduler", str, "", "tcp://host:port of a dask scheduler; empty: this machine.")
+resolution = option("resolution", Resolution(), "60", "Minutes a step of the daily profiles.")
+timezone = option("timezone", Zone(), "UTC", "Zone of the local days, and of stamps without an offset.")
+compute_dtw = option(
     "compute_dtw",
     Switch(),
     "auto",
@@ -298,15 +298,13 @@ compute_dtw = _option(
 dtw_path = path_option(
     "dtw_path", "dtw/", "Folder of the DTW matrix, of this machine or an object store (s3://…).", in_place=True
 )
-seed = _option("seed", click.IntRange(min=0, max=2**32 - 1), "0", "Of all random draws.")
-radius = _option("radius", click.IntRange(min=0), "1", "Half-width of the Sakoe-Chiba band, in steps.")
-model = _option("model", Spelling(MODELS), "kmeans", "Clustering model.")
-distance_metric = _option("distance_metric", Spelling(DISTANCE_METRICS), "euclidean", "Distance between profiles.")
-number_of_clusters = _option("number_of_clusters", Clusters(), "0", "Number of clusters; 0: chosen by k_rule.")
-k_min = _option(
-    "k_min", click.IntRange(min=2), "3", "Least number of clusters to choose from, or to sweep.", eager=True
-)
-k_max = _option(
+seed = option("seed", click.IntRange(min=0, max=2**32 - 1), "0", "Of all random draws.")
+radius = option("radius", click.IntRange(min=0), "1", "Half-width of the Sakoe-Chiba band, in steps.")
+model = option("model", Spelling(MODELS), "kmeans", "Clustering model.")
+distance_metric = option("distance_metric", Spelling(DISTANCE_METRICS), "euclidean", "Distance between profiles.")
+number_of_clusters = option("number_of_clusters", Clusters(), "0", "Number of clusters; 0: chosen by k_rule.")
+k_min = option("k_min", click.IntRange(min=2), "3", "Least number of clusters to choose from, or to sweep.", eager=True)
+k_max = option(
     "k_max",
     click.IntRange(min=2),
     "20",
@@ -318,18 +316,18 @@ silhouette_dtw = boolean_option("silhouette_dtw", "true", "Silhouette on the DTW
 
 def registered_model(default: str) -> Decorator:
     """The option that names the model in the registry."""
-    return _option("registered_model", str, default, "Name to register the (best) model by; empty: not registered.")
+    return option("registered_model", str, default, "Name to register the (best) model by; empty: not registered.")
 
 
 def names_option(name: str, allowed: tuple[str, ...], default: str, help_text: str) -> Decorator:
     """An option that takes some of the names allowed."""
-    return _option(name, Names(allowed), default, help_text)
+    return option(name, Names(allowed), default, help_text)
 
 
-model_alias = _option("model_alias", str, "", "Alias for the registered version, such as champion; empty: none.")
-mongo_database = _option("mongo_database", str, "smartmeters", "Database of the live MongoDB (its URI: MONGO_URI).")
-mongo_collection = _option("mongo_collection", str, "daily", "Collection of the live MongoDB.")
-correction_days = _option(
+model_alias = option("model_alias", str, "", "Alias for the registered version, such as champion; empty: none.")
+mongo_database = option("mongo_database", str, "smartmeters", "Database of the live MongoDB (its URI: MONGO_URI).")
+mongo_collection = option("mongo_collection", str, "daily", "Collection of the live MongoDB.")
+correction_days = option(
     "correction_days",
     Days(),
     "35",
@@ -343,14 +341,14 @@ customers_layout = path_option(
 def out_csv(default: str) -> Decorator:
     """The option that names the table a step writes."""
     help_text = "Table to write; the suffix chooses the format: .csv or .parquet."
-    return _option("out_csv", TableFile(optional=False), default, help_text)
+    return option("out_csv", TableFile(optional=False), default, help_text)
 
 
-sql_table = _option("sql_table", str, "historian", "Table of the live SQL historian (its URL: SQL_URL).")
-sql_columns = _option("sql_columns", str, "", "Its columns: timestamp=…,tagname=…,energy=…; empty: these names.")
-sql_meters = _option("sql_meters", str, "", "Meters to read of it, with commas between; empty: all.")
-sql_from = _option("sql_from", Day(), "", "First local day to read of it; empty: from its first.")
-sql_to = _option("sql_to", Day(), "", "Last local day to read of it; empty: to its last.")
+sql_table = option("sql_table", str, "historian", "Table of the live SQL historian (its URL: SQL_URL).")
+sql_columns = option("sql_columns", str, "", "Its columns: timestamp=…,tagname=…,energy=…; empty: these names.")
+sql_meters = option("sql_meters", str, "", "Meters to read of it, with commas between; empty: all.")
+sql_from = option("sql_from", Day(), "", "First local day to read of it; empty: from its first.")
+sql_to = option("sql_to", Day(), "", "Last local day to read of it; empty: to its last.")
 
 
 def options(*decorators: Decorator) -> Decorator:
@@ -371,12 +369,12 @@ def names_of(decorator: Decorator) -> tuple[str, ...]:
 model_settings = options(
     radius,
     seed,
-    _option("init", Spelling(INITS), "random", "Where k-means and k-medoids start from."),
-    _option("n_init", click.IntRange(min=0), "0", "Starts, of which the best counts; 0: the model's own number."),
-    _option("linkage", Spelling(LINKAGES), "auto", "Of agglomerative; auto: ward (euclidean) or average (dtw)."),
-    _option("som_grid", GridSize(), "", "Rows and columns of the SOM, as 4x3; empty: number_of_clusters x 1."),
-    _option("min_cluster_size", click.IntRange(min=0), "0", "Fewest days in a cluster of hdbscan; 0: a hundredth."),
-    _option(
+    option("init", Spelling(INITS), "random", "Where k-means and k-medoids start from."),
+    option("n_init", click.IntRange(min=0), "0", "Starts, of which the best counts; 0: the model's own number."),
+    option("linkage", Spelling(LINKAGES), "auto", "Of agglomerative; auto: ward (euclidean) or average (dtw)."),
+    option("som_grid", GridSize(), "", "Rows and columns of the SOM, as 4x3; empty: number_of_clusters x 1."),
+    option("min_cluster_size", click.IntRange(min=0), "0", "Fewest days in a cluster of hdbscan; 0: a hundredth."),
+    option(
         "sample_size",
         click.IntRange(min=0),
         "0",
@@ -406,12 +404,12 @@ _clustering_options = options(
     number_of_clusters,
     k_min,
     k_max,
-    _option(
+    option(
         "k_rule", Spelling(K_RULES), "silhouette", "How the number is chosen: by silhouette, or ranks over indices."
     ),
     model_settings,
     silhouette_dtw,
-    _option("stability_seeds", click.IntRange(min=0), "0", "Further seeds to compare the clusters with."),
+    option("stability_seeds", click.IntRange(min=0), "0", "Further seeds to compare the clusters with."),
     registered_model("load_profile_clusters"),
     model_alias,
 )
@@ -423,14 +421,14 @@ weather_csv = path_option(
     optional=True,
 )
 _forecast_terms = options(
-    _option("frequency", str, "1h", "Length of an interval: a part of a day from 15min on, 24h, or 48h."),
-    _option("horizon", click.FloatRange(min=0, min_open=True), "24", "Hours ahead; at least one interval."),
-    _option("backtest_days", click.IntRange(min=0), "28", "Days to forecast as if they were to come; 0: none."),
-    _option("holidays", str, "", "Code of the country whose holidays count, such as IT; empty: none."),
+    option("frequency", str, "1h", "Length of an interval: a part of a day from 15min on, 24h, or 48h."),
+    option("horizon", click.FloatRange(min=0, min_open=True), "24", "Hours ahead; at least one interval."),
+    option("backtest_days", click.IntRange(min=0), "28", "Days to forecast as if they were to come; 0: none."),
+    option("holidays", str, "", "Code of the country whose holidays count, such as IT; empty: none."),
 )
 
 forecasting = options(
-    _option("model", Spelling(FORECAST_MODELS), "auto", "Forecasting model; auto: the best before the backtest."),
+    option("model", Spelling(FORECAST_MODELS), "auto", "Forecasting model; auto: the best before the backtest."),
     _forecast_terms,
     seed,
     registered_model("load_forecaster"),
@@ -439,15 +437,15 @@ forecasting = options(
 """The options of a forecast."""
 
 forecasting_in_chain = options(
-    _option(
+    option(
         "forecast_model",
         SpellingOrNone(FORECAST_MODELS),
         "auto",
         "Forecasting model; auto: the best before the backtest; empty leaves forecasts out.",
     ),
     _forecast_terms,
-    _option("registered_forecaster", str, "load_forecaster", "Name to register it by; empty: not registered."),
-    _option("forecaster_alias", str, "", "Alias for the registered version, such as champion; empty: none."),
+    option("registered_forecaster", str, "load_forecaster", "Name to register it by; empty: not registered."),
+    option("forecaster_alias", str, "", "Alias for the registered version, such as champion; empty: none."),
 )
 """The same where clustering has taken their names."""
 

@@ -143,15 +143,19 @@ def _trial(
     base: Scores,
     terms: Terms,
 ) -> Trial:
-    scores = score(days, earlier=base, start=where.start or start, frozen=start)
+    features = make_features(days)
+    scores = score(features, earlier=base, start=where.start or start, frozen=start)
     faulty = np.zeros(len(days), dtype=np.bool_)
     faulty[[fault.day for fault in find_faults(days, start)]] = True
     attacked = np.zeros(len(days), dtype=np.bool_)
     attacked[where] = True
     band = band_score(days)
-    energy = make_features(days).energy
     alerts = {name: values > -np.log(terms.budget / BUDGET_DAYS) for name, values in scores.surprises.items()}
-    alerts |= {COMBINED: alarms(scores, energy, terms.budget, start), BAND_DETECTOR: band_alarms(band), RULES: faulty}
+    alerts |= {
+        COMBINED: alarms(scores, features.energy, terms.budget, start),
+        BAND_DETECTOR: band_alarms(band),
+        RULES: faulty,
+    }
     values = {**scores.surprises, COMBINED: scores.combined, BAND_DETECTOR: band}
     true = np.nansum(honest.active_kwh[where])
     return Trial(

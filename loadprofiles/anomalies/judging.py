@@ -55,7 +55,7 @@ class Task:
         meters: Its meters.
         tables: Readings of meters that it has not.
         terms: Of the judgement.
-        kept: What was kept of the meters, as `judge` gives it; None: nothing.
+        kept: What was kept of the meters that anything was kept of, as `judge` gives it.
     """
 
     number: int
@@ -63,7 +63,7 @@ class Task:
     meters: tuple[str, ...]
     tables: tuple[pd.DataFrame, ...]
     terms: Terms
-    kept: pd.DataFrame | None
+    kept: Mapping[str, pd.DataFrame]
 
     def __str__(self) -> str:
         names = [*self.meters, *(str(table["meter_id"].iloc[0]) for table in self.tables)]
@@ -74,9 +74,8 @@ def judge_task(task: Task) -> pd.DataFrame:
     """The judged days of a task's meters; an empty table where none has a whole day."""
     stored = open_readings(task.readings) if task.readings else None
     read = (stored.read([meter]) for meter in task.meters) if stored else ()
-    kept = {} if task.kept is None else dict(tuple(task.kept.groupby("meter_id", sort=False)))
     judged = [
-        judge(days, task.terms, kept.get(days.meter_id))
+        judge(days, task.terms, task.kept.get(days.meter_id))
         for table in (*read, *task.tables)
         for days in days_of([table], task.terms.timezone)
     ]

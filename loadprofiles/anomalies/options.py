@@ -7,7 +7,7 @@ import click
 
 from loadprofiles.anomalies.states import ALERT_DB, STATES, URL_VARIABLE
 from loadprofiles.choices import ANOMALY_DETECTORS, ATTACK_NAMES
-from loadprofiles.cli import NONE, Day, Decorator, PlainPath, Spelling, SpellingOrNone, names_option, options
+from loadprofiles.cli import NONE, Day, Decorator, PlainPath, Spelling, SpellingOrNone, names_option, option, options
 from loadprofiles.errors import has_secret
 
 DIGEST_SUFFIXES = (".html", ".txt", ".eml")
@@ -78,59 +78,39 @@ class ScoresFile(PlainPath):
         return path
 
 
-alert_db = click.option(
-    "--alert_db",
-    type=DatabaseUrl(),
-    default=ALERT_DB,
-    show_default=True,
-    help=f"URL of the alert database; {URL_VARIABLE} of the environment overrules it.",
+alert_db = option(
+    "alert_db",
+    DatabaseUrl(),
+    ALERT_DB,
+    f"URL of the alert database; {URL_VARIABLE} of the environment overrules it.",
 )
 
 
 def _detector(kind: click.ParamType[Any], more: str) -> Decorator:
-    return click.option(
-        "--detector",
-        type=kind,
-        default=ANOMALY_DETECTORS[0],
-        show_default=True,
-        help=f"What raises alerts; band: the earlier rule, ±20 % around a forecast{more}.",
-    )
+    told = f"What raises alerts; band: the earlier rule, ±20 % around a forecast{more}."
+    return option("detector", kind, ANOMALY_DETECTORS[0], told)
 
 
-alert_budget = click.option(
-    "--alert_budget",
-    type=click.FloatRange(min=0, max=30, min_open=True, max_open=True),
-    default="1",
-    show_default=True,
-    help="Alert-days that each meter may have in 30 days.",
+alert_budget = option(
+    "alert_budget",
+    click.FloatRange(min=0, max=30, min_open=True, max_open=True),
+    "1",
+    "Alert-days that each meter may have in 30 days.",
 )
 
 _terms = options(
     alert_budget,
-    click.option(
-        "--alert_days",
-        type=click.IntRange(min=1),
-        default="30",
-        show_default=True,
-        help="Days before each meter's last that may alert.",
+    option("alert_days", click.IntRange(min=1), "30", "Days before each meter's last that may alert."),
+    option(
+        "since",
+        Day(),
+        "",
+        "First day to score and to alert, by the scores that are kept of the days before; empty: score all.",
     ),
-    click.option(
-        "--since",
-        type=Day(),
-        default="",
-        show_default=True,
-        help="First day to score and to alert, by the scores that are kept of the days before; empty: score all.",
-    ),
-    click.option(
-        "--tariff", type=click.FloatRange(min=0), default="0.15", show_default=True, help="Money a kWh is worth."
-    ),
+    option("tariff", click.FloatRange(min=0), "0.15", "Money a kWh is worth."),
     alert_db,
-    click.option(
-        "--scores_path",
-        type=ScoresFile(optional=False),
-        default="scores.parquet",
-        show_default=True,
-        help="File in which scores are kept from run to run.",
+    option(
+        "scores_path", ScoresFile(optional=False), "scores.parquet", "File in which scores are kept from run to run."
     ),
 )
 
@@ -145,33 +125,20 @@ anomalies_in_chain = options(
 
 theft_bench = options(
     names_option("attacks", ATTACK_NAMES, ",".join(ATTACK_NAMES), "Attacks, with commas between."),
-    click.option(
-        "--test_share",
-        type=click.FloatRange(min=0, max=0.9, min_open=True),
-        default="0.1",
-        show_default=True,
-        help="Share of each meter's days, its last, that is attacked.",
+    option(
+        "test_share",
+        click.FloatRange(min=0, max=0.9, min_open=True),
+        "0.1",
+        "Share of each meter's days, its last, that is attacked.",
     ),
-    click.option(
-        "--repeats",
-        type=click.IntRange(min=1),
-        default="2",
-        show_default=True,
-        help="How often each attack is put into each meter.",
-    ),
+    option("repeats", click.IntRange(min=1), "2", "How often each attack is put into each meter."),
     alert_budget,
 )
 """Of `theft_bench.py`."""
 
 alerts = options(
     alert_db,
-    click.option(
-        "--send_to",
-        type=Addresses(),
-        default="",
-        show_default=True,
-        help="Mail addresses, with commas between (server: SMTP_HOST, …); empty: no mail.",
-    ),
+    option("send_to", Addresses(), "", "Mail addresses, with commas between (server: SMTP_HOST, …); empty: no mail."),
     click.option(
         "--dry_run",
         "--dry-run",
@@ -180,15 +147,9 @@ alerts = options(
         show_default=True,
         help=f"File to write the digest to ({', '.join(DIGEST_SUFFIXES)}) instead of sending it; empty: send it.",
     ),
-    click.option("--alert_id", default="", show_default=True, help="Alert to set the state of; empty: send a digest."),
-    click.option(
-        "--state",
-        type=SpellingOrNone(STATES),
-        default="",
-        show_default=True,
-        help=f"What to say of that alert: {', '.join(STATES)}.",
-    ),
-    click.option("--note", default="", show_default=True, help="Why."),
-    click.option("--who", default="", show_default=True, help="Who says so."),
+    option("alert_id", str, "", "Alert to set the state of; empty: send a digest."),
+    option("state", SpellingOrNone(STATES), "", f"What to say of that alert: {', '.join(STATES)}."),
+    option("note", str, "", "Why."),
+    option("who", str, "", "Who says so."),
 )
 """Of `alerts.py`."""

@@ -32,7 +32,8 @@ _NEVER = np.iinfo(np.int64).max
 
 _CALM, _NOISY = 2.3, 3.0
 """Within these lies the threshold of every meter at one alert-day in 30 days. What is not unlikely does not alert on
-the calmest meter; what is very unlikely does on one whose past was full of changes. Chosen on the stress windows."""
+the calmest meter; what is very unlikely does on one whose past was full of changes. Chosen on real customers, the days
+that the bench tests among them (docs/anomalies.md)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -167,8 +167,7 @@ def _tasks(in_csv: Path | None, readings: Path | None, kept: pd.DataFrame | None
     if in_csv:
         profiles = read_profiles(in_csv)
         others = tuple(profile_readings(profiles[~profiles["id"].isin(stored)], request.timezone))
-    needed = ["meter_id", "date", *SCORE_COLUMNS]
-    kept_of = {} if kept is None else dict(tuple(kept[needed].groupby("meter_id", sort=False)))
+    kept_of = _by_meter(kept)
     names = (*stored, *(str(table["meter_id"].iloc[0]) for table in others))
     for number, first in enumerate(range(0, len(names), _METERS_A_TASK)):
         wanted = set(names[first : first + _METERS_A_TASK])
@@ -178,10 +177,16 @@ def _tasks(in_csv: Path | None, readings: Path | None, kept: pd.DataFrame | None
             tuple(name for name in stored if name in wanted),
             tuple(table for table in others if str(table["meter_id"].iloc[0]) in wanted),
             terms,
-            None
-            if kept is None
-            else pd.concat([kept_of[name] for name in wanted if name in kept_of] or [kept[needed][:0]]),
+            {name: kept_of[name] for name in wanted if name in kept_of},
         )
+
+
+def _by_meter(kept: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
+    """Of each meter what is needed to go on from what was kept of it."""
+    if kept is None:
+        return {}
+    needed = kept[["meter_id", "date", *SCORE_COLUMNS]]
+    return {str(meter): days for meter, days in needed.groupby("meter_id", sort=False)}
 
 
 def _with_forecasts(judged: pd.DataFrame, backtest: Path | None, timezone: str) -> pd.DataFrame:
@@ -253,8 +258,8 @@ def _tell_alerts(
     workspace: Path,
 ) -> None:
     """The alerts as table, page, figures of the gravest, and numbers."""
-    first = min((alert.days[0].day for alert in alerts), default=None)
-    table = store.read(first_day=first) if first else store.read().head(0)
+    first = min((alert.days[0].day for alert in alerts), default=date.max)
+    table = store.read(first_day=first)
     result.outputs[artifacts.ALERTS] = write_table(_storable(table), workspace / f"{artifacts.ALERTS}.parquet")
     page = workspace / artifacts.ALERTS_PAGE
     told = compose(table.assign(told_until=pd.Series(pd.NaT, table.index)), store.precision())

@@ -144,14 +144,14 @@ def test_a_task_judges_stored_meters_and_others_with_what_was_kept_of_each(tmp_p
     meters = {name: customer(name, 120, seed) for seed, name in enumerate("ABC")}
     readings = write([meters["A"], meters["B"]], tmp_path / "readings")
     terms = replace(TERMS, since=since(110))
-    kept = pd.concat([judge(meters[name].until(110), TERMS) for name in "AC"])
+    kept = {name: judge(meters[name].until(110), TERMS) for name in "AC"}
     found = judge_task(Task(0, readings, ("A", "B"), (table_of(meters["C"]),), terms, kept))
     whole = {name: judge(days, TERMS) for name, days in meters.items()}
     for name, first in (("A", 110), ("B", 0), ("C", 110)):
         own = found[found["meter_id"] == name].drop(columns=["actual_kwh", "meter_id"]).reset_index(drop=True)
         expected = whole[name].iloc[first:].drop(columns=["actual_kwh", "meter_id"]).reset_index(drop=True)
         pd.testing.assert_frame_equal(own, expected)
-    assert str(Task(0, readings, ("A", "B"), (table_of(meters["C"]),), terms, None)) == "scoring of meters A to C"
+    assert str(Task(0, readings, ("A", "B"), (table_of(meters["C"]),), terms, {})) == "scoring of meters A to C"
 
 
 class TestLongScores:
