@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help env run test check samples ui clean
+.PHONY: help env run test check samples ui dashboard notebook docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -23,6 +23,13 @@ run: env ## run the chain on the shipped samples
 ui: env ## browse the runs on http://127.0.0.1:5000
 	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlflow.db
 
+dashboard: env ## show the latest run on http://127.0.0.1:8050
+	$(BIN)/python dashboard.py
+
+notebook: env ## open results.ipynb, the analysis of the latest run, in the browser
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements-dev.txt jupyterlab
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab results.ipynb
+
 check: env ## lint and type-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,8 +38,11 @@ check: env ## lint and type-check
 test: check ## lint, type-check and run all tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
+docs: env ## make docs/entry_points.md anew, from MLproject and the scripts
+	$(BIN)/python -m loadprofiles.entry_points
+
 samples: env ## make the sample inputs and their truth anew; the same bytes each time
 	$(BIN)/python -m loadprofiles.synthetic --out .
 
 clean: ## remove the environment and what runs wrote
-	rm -rf .venv mlruns mlflow.db dtw alerts.db alerts.db.lock scores.parquet
+	rm -rf .venv .cache mlruns mlflow.db dtw alerts.db alerts.db.lock scores.parquet

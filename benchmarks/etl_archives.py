@@ -14,6 +14,7 @@ from tqdm import tqdm
 from loadprofiles.synthetic import ARCHETYPES, Meter, add_fault, customer_frame, make_meter, oldmongo_frame
 
 TEMPLATES = 12
+_HOURS_A_YEAR = 8_760
 READINGS_A_METER = 35_040
 """A year of quarter-hours; of the hourly source, four years."""
 
@@ -47,6 +48,20 @@ def make_archive(source: str, readings: int, folder: Path) -> Path:
     for number in tqdm(range(meters), desc=archive.name, unit="meter"):
         write(archive, number, templates[number % len(templates)], float(rng.uniform(0.4, 2.5)))
     (archive / "complete").touch()
+    return archive
+
+
+def make_hourly_customers(meters: int, folder: Path) -> Path:
+    """Customers' files of one hourly year each, below `folder`; made only where they are not there."""
+    archive = folder / f"customers-{meters}-of-a-year"
+    if not (archive / "complete").is_file():
+        shutil.rmtree(archive, ignore_errors=True)
+        archive.mkdir(parents=True)
+        templates = [_template("customers", number).iloc[:_HOURS_A_YEAR] for number in range(min(TEMPLATES, meters))]
+        rng = np.random.default_rng(meters)
+        for number in tqdm(range(meters), desc=archive.name, unit="meter"):
+            _customers(archive, number, templates[number % len(templates)], float(rng.uniform(0.4, 2.5)))
+        (archive / "complete").touch()
     return archive
 
 

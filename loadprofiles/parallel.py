@@ -23,6 +23,7 @@ from joblib.externals.loky import get_reusable_executor
 
 from loadprofiles.errors import InputError, StepFailedError
 from loadprofiles.tables import first_line
+from loadprofiles.workers import own_code_first
 
 _CONNECT_SECONDS = 20
 _WATCH_SECONDS = 1.0
@@ -68,7 +69,8 @@ def run_tasks(
 
 
 def _on_cores(function: Callable[[T], R], tasks: Sequence[T], processes: int, workspace: Path | None) -> Iterator[R]:
-    with TemporaryDirectory(dir=workspace, prefix=".running-") as notes:
+    # as long as there are processes: joblib replaces those that have grown too large
+    with own_code_first(), TemporaryDirectory(dir=workspace, prefix=".running-") as notes:
         try:
             # one thread each: the processes have the cores already
             with joblib.parallel_config("loky", inner_max_num_threads=1):

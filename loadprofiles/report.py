@@ -23,6 +23,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from loadprofiles import readings as r
+from loadprofiles.step import VEE_REPORT
 from loadprofiles.tables import atomic_path, write_table
 from loadprofiles.vee import CleanMeter, Finding
 
@@ -30,8 +31,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-HTML: Final = "vee_report.html"
-CSV: Final = "vee_report.csv"
+HTML: Final = f"{VEE_REPORT}.html"
+CSV: Final = f"{VEE_REPORT}.csv"
 
 PLOT_POINTS: Final = 240
 """Points of a plotted series: about as many as a phone has pixels for it."""
@@ -44,7 +45,7 @@ SECTIONS_SHOWN: Final = 1_000
 _FINDINGS_A_METER: Final = 25
 _GAPS_A_METER: Final = 5
 _EVIDENCE_LENGTH: Final = 240
-_UNSURE: Final = 0.8
+UNSURE: Final = 0.8
 """Findings of a lower confidence are listed first, to be checked by a person."""
 
 _UNSURE_SHOWN: Final = 10
@@ -834,8 +835,8 @@ class _Page:
             "days": self._days(),
             "kinds": self._kinds(),
             "unsure": self._unsure(),
-            "unsure_count": int((self._findings["confidence"] < _UNSURE).sum()),
-            "unsure_below": _UNSURE,
+            "unsure_count": int((self._findings["confidence"] < UNSURE).sum()),
+            "unsure_below": UNSURE,
             "sections": list(self._sections(rows)),
             "sections_left": len(rows) - len(self._anchors),
             "plots": len(self._plots),
@@ -930,7 +931,7 @@ class _Page:
         ]
 
     def _unsure(self) -> list[_Found]:
-        unsure = self._findings[self._findings["confidence"] < _UNSURE]
+        unsure = self._findings[self._findings["confidence"] < UNSURE]
         keys = ["gravity", "confidence", "meter_id", "from_utc"]
         ordered = unsure.sort_values(keys, ascending=[False, True, True, True])
         return self._found(_records(ordered.head(_UNSURE_SHOWN)))

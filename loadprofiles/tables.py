@@ -13,6 +13,9 @@ import pandera.pandas as pa
 from loadprofiles.choices import TABLE_SUFFIXES
 from loadprofiles.errors import InputError, ParameterError
 
+_ROWS_A_GROUP = 65_536
+"""Of a Parquet file: who asks for one meter's rows of a table that is sorted by meter reads few of them."""
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -42,7 +45,7 @@ def write_table(table: pd.DataFrame, path: Path) -> Path:
         if path.suffix.lower() == ".csv":
             table.to_csv(temporary, index=False, lineterminator="\n")
         else:
-            table.to_parquet(temporary, index=False)
+            table.to_parquet(temporary, index=False, row_group_size=_ROWS_A_GROUP)
     return path
 
 

@@ -53,6 +53,11 @@ _NOT_LOGGED = ("out_csv", "workspace")
 _MADE_UP_NAME = re.compile(r"[a-z]+-[a-z]+-\d+")
 """What MLflow calls a run that nobody has named."""
 
+_STEP_RUN = "run_id."
+"""Before a step's name: the parent's tag with the id of that step's run."""
+
+_NO_SUCH = "RESOURCE_DOES_NOT_EXIST"
+_MOST = 10_000
 _TAG_LENGTH = 5000
 _DIGEST_LENGTH = 36
 
@@ -85,19 +90,26 @@ def run(step: str, params: Mapping[str, Any]) -> Iterator[Run]:
 
 
 def _start(step: str) -> Run:
-    try:
+    with _explained():
         name = None if "MLFLOW_RUN_ID" in os.environ else step
         # a sweep's own run is open around those that it carries out in the same process
         active = mlflow.start_run(run_name=name, nested=mlflow.active_run() is not None)
         mlflow.set_tag(STEP_TAG, step)
         _name(active, step)
+    return active
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """A block in which errors of the MLflow store say what to do."""
+    try:
+        yield
     except (MlflowException, SQLAlchemyError) as error:
         raise StoreError(
             f"the MLflow store {mask_secrets(mlflow.get_tracking_uri())} cannot be used: {first_line(error)} "
             f"(this environment has MLflow {mlflow.__version__}; a store made by a newer one needs that one, "
             "one made by an older one `mlflow db upgrade`)"
         ) from error
-    return active
 
 
 def _name(active: Run, name: str) -> None:
@@ -295,6 +307,51 @@ def _search(experiment_id: str, query: str) -> list[Run]:
             return found
 
 
+def find_runs(step: str, limit: int | None = None) -> list[Run]:
+    """Finished runs of a step in all experiments, the latest first.
+
+    Args:
+        step: Its name, as in MLproject; of the chain itself `pipeline`.
+        limit: Most runs to find; None: all.
+
+    Raises:
+        StoreError: The MLflow store cannot be used.
+    """
+    query = f"tags.{STEP_TAG} = '{step}' and attributes.status = '{FINISHED}'"
+    with _explained():
+        experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
+        found = mlflow.search_runs(
+            experiments,
+            query,
+            order_by=["attributes.start_time DESC"],
+            max_results=limit or _MOST,
+            output_format="list",
+        )
+    return list(found)
+
+
+def find_run(run_id: str) -> Run:
+    """A run by its id.
+
+    Raises:
+        InputError: There is none.
+        StoreError: The MLflow store cannot be used.
+    """
+    try:
+        with _explained():
+            return get_run(run_id)
+    except StoreError as error:
+        if isinstance(error.__cause__, MlflowException) and error.__cause__.error_code == _NO_SUCH:
+            raise InputError(f"run {run_id}: is not in the MLflow store {mask_secrets(store_uri())}") from error
+        raise
+
+
+def steps_of(parent: Run) -> dict[str, str]:
+    """The runs that a run of the chain is made of, its own or reused: step to run id."""
+    tags = parent.data.tags.items()
+    return {name.removeprefix(_STEP_RUN): run_id for name, run_id in tags if name.startswith(_STEP_RUN)}
+
+
 def run_link(found: Run) -> str:
     """Where MLflow's pages show a run, from their root on."""
     return f"#/experiments/{found.info.experiment_id}/runs/{found.info.run_id}"
@@ -329,7 +386,7 @@ def fingerprint_parts(step_run: Run) -> dict[str, str]:
 def record_chain(parent: Run, runs: Mapping[str, Run], shown: Sequence[str]) -> None:
     """On the parent: which runs its steps were, and the numbers of those to be shown, and the name of the first."""
     results = [get_run(runs[step].info.run_id) for step in shown if step in runs]
-    mlflow.set_tags({f"run_id.{step}": step_run.info.run_id for step, step_run in runs.items()})
+    mlflow.set_tags({f"{_STEP_RUN}{step}": step_run.info.run_id for step, step_run in runs.items()})
     mlflow.set_tag(
         mlflow_tags.MLFLOW_RUN_NOTE, "\n".join(_link(parent, step, step_run) for step, step_run in runs.items())
     )

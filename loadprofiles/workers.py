@@ -1,11 +1,14 @@
-"""Processes for the steps of a chain: forked from a server that has paid for the heavy imports once."""
+"""Processes for the steps of a chain: forked from a server that has paid for the heavy imports once.
+
+And what all processes that we start need: to find this package where we have it.
+"""
 
 import multiprocessing
 import os
 import runpy
 import sys
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -49,24 +52,26 @@ def start(script: Path, arguments: list[str], environment: dict[str, str]) -> Ba
         target=_carry_out, args=(str(script), arguments, environment), name=script.stem
     )
     warm_up()
-    with _own_code_first():
+    with own_code_first():
         process.start()
     started: BaseProcess = process
     return started
 
 
 @contextmanager
-def _own_code_first() -> Iterator[None]:
-    """Let new processes, which get our `sys.path`, find this package where we have it.
+def own_code_first() -> Iterator[None]:
+    """A block in which new processes, which get our `sys.path`, find this package where we have it.
 
     MLflow puts the code of every model that it loads in front, parts of this package in their version of then.
     """
-    before = sys.path[:]
-    sys.path.insert(0, str(_HERE))
+    own = str(_HERE)
+    sys.path.insert(0, own)
     try:
         yield
     finally:
-        sys.path[:] = before
+        # not the path of before as a whole: a block may be long, and others may have changed it meanwhile
+        with suppress(ValueError):
+            sys.path.remove(own)
 
 
 def _carry_out(script: str, arguments: list[str], environment: dict[str, str]) -> None:

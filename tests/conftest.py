@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.mongo", "tests.postgres"]
+pytest_plugins = ["tests.mongo", "tests.postgres", "tests.results"]
 
 # how long an example takes says nothing on a shared machine; all tests together are to end within 20 minutes
 settings.register_profile("shared machine", deadline=None, max_examples=60)
@@ -15,7 +15,7 @@ settings.load_profile("shared machine")
 SLOW = (
     "test_pipeline_reuse", "test_pipeline_sources", "test_pipeline", "test_sweep", "test_forecasting", "test_etl",
     "test_chain", "tests/test_anomalies", "tests/anomalies/test_store", "test_sql_live", "test_parallel",
-    "tests/serving", "test_mongo_live",
+    "tests/serving", "test_mongo_live", "test_browser", "test_notebook",
 )  # fmt: skip
 """Files that take long, the longest first: two processes that take one file after another end about together."""
 

@@ -92,6 +92,16 @@ def test_a_closed_iterator_leaves_no_process(tmp_path):
     assert children() == before
 
 
+def test_processes_have_our_code_though_a_loaded_model_has_put_its_copy_in_front(tmp_path, monkeypatch):
+    copy = tmp_path / "code/loadprofiles"
+    copy.mkdir(parents=True)
+    (copy / "__init__.py").write_text("raise ImportError('the code of a model')")
+    monkeypatch.syspath_prepend(copy.parent)
+    before = sys.path.copy()
+    assert sorted(value for value, _ in run_tasks(square, tasks(3), 2, "", None)) == [0, 1, 4]
+    assert sys.path == before
+
+
 def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("loadprofiles.parallel._CONNECT_SECONDS", 1)
     with pytest.raises(InputError, match=r"dask scheduler tcp://127\.0\.0\.1:9 cannot be reached: .*check the address"):

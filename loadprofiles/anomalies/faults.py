@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loadprofiles.anomalies.days import HOURS, Flags, Floats, MeterDays
+from loadprofiles.anomalies.wording import Told
 from loadprofiles.compiling import compiled
 
 Ints = npt.NDArray[np.int64]
@@ -138,8 +139,8 @@ def _gaps(seen: _Seen) -> Found:
     """Six hours or more are not known, or doubted."""
     counts, doubted = np.count_nonzero(seen.missing, axis=1), np.count_nonzero(seen.doubted, axis=1)
     for day in seen.wanted(counts >= _GAP_HOURS):
-        of_these = f" or doubted ({doubted[day]})" if doubted[day] else ""
-        yield day, f"{counts[day]} of {HOURS} hours are not known{of_these}"
+        told = Told.GAP_DOUBTED if doubted[day] else Told.GAP
+        yield day, told.format(count=counts[day], hours=HOURS, doubted=doubted[day])
 
 
 def _signs(seen: _Seen) -> Found:
@@ -151,7 +152,7 @@ def _signs(seen: _Seen) -> Found:
     for day in seen.wanted(counts > 0):
         past = counts[_past(day)]
         if is_moved[day] or seen.is_new(day, past >= counts[day], past > 0):
-            yield day, f"{counts[day]} of {HOURS} hours are negative, down to {_told(np.nanmin(seen.energy[day]))} kWh"
+            yield day, Told.SIGN.format(count=counts[day], hours=HOURS, least=_told(np.nanmin(seen.energy[day])))
 
 
 def _stuck(seen: _Seen) -> Found:
@@ -167,7 +168,8 @@ def _stuck(seen: _Seen) -> Found:
         alike = _is_equal(past, value) if _is_equal(value, least) else ~_is_equal(past, least)
         as_much = alike & (counts[_past(day)] >= _ALIKE_SHARE * counts[day])
         if seen.is_new(day, as_much, alike & (counts[_past(day)] >= _STUCK_HOURS)):
-            yield day, f"each hour {_told(value)} kWh from {_clock(firsts[day])} to {_clock(lasts[day] + 1)}"
+            span = {"first": _clock(firsts[day]), "end": _clock(lasts[day] + 1)}
+            yield day, Told.STUCK.format(value=_told(value), **span)
 
 
 def _scales(seen: _Seen) -> Found:
@@ -186,10 +188,8 @@ def _scales(seen: _Seen) -> Found:
         power, before = int(powers[day]), levels[_past(day)]
         as_much = before >= levels[day] / 2 if power > 0 else before <= levels[day] * 2
         if seen.is_new(day, as_much, np.round(np.log10(before / past[day])) == power):
-            times = f"{10 ** abs(power):,}"
-            of_past = f"{times} times" if power > 0 else f"a {times}th of"
-            now = f"the median hour of {_told(levels[day])} kWh"
-            yield day, f"{now} is about {of_past} the past's {_told(past[day])} kWh"
+            told = Told.SCALE_MORE if power > 0 else Told.SCALE_LESS
+            yield day, told.format(now=_told(levels[day]), times=f"{10 ** abs(power):,}", usual=_told(past[day]))
 
 
 def _is_below_base(energy: Floats) -> Flags:
@@ -218,9 +218,9 @@ def _spikes(seen: _Seen) -> Found:
         hours = np.flatnonzero(far[day] | ((times[day] > _SPIKE_TIMES) & is_local))
         if hours.size:
             hour = hours[np.argmax(energy[day, hours])]
-            past = f"the past's largest {_told(most[day])} kWh"
-            lately = f"such hours lately at most {_told(usual[day, hour])} kWh"
-            yield day, f"hour {_clock(hour)}: {_told(energy[day, hour])} kWh, {past if far[day, hour] else lately}"
+            told = Told.SPIKE_PAST if far[day, hour] else Told.SPIKE_LATELY
+            highest = most[day] if far[day, hour] else usual[day, hour]
+            yield day, told.format(hour=_clock(hour), value=_told(energy[day, hour]), usual=_told(highest))
 
 
 def _times_usual(seen: _Seen) -> tuple[Floats, Floats]:
@@ -256,9 +256,10 @@ def _voltage_losses(seen: _Seen) -> Found:
             if not seen.is_new(day, past >= count, past >= _DEAD_HOURS):
                 continue
             lost = np.nanargmin(usual[:, day]) if phase == len(volts) else phase
-            now = f"{_told(np.nanmedian(volts[lost, day, hours[day]]))} V in {count} of {HOURS} hours"
-            told = "all phases" if phase == len(volts) else f"phase {phase + 1}"
-            yield day, f"{told}: {now}, the past's median {_told(usual[lost, day])} V"
+            now = _told(np.nanmedian(volts[lost, day, hours[day]]))
+            which = Told.ALL_PHASES if phase == len(volts) else Told.PHASE.format(number=phase + 1)
+            figures = {"now": now, "count": count, "hours": HOURS, "usual": _told(usual[lost, day])}
+            yield day, Told.VOLTAGE_LOSS.format(phase=which, **figures)
 
 
 def _dead_hours(volts: Floats, usual: Floats) -> Flags:
@@ -274,7 +275,7 @@ def _new_zeros(seen: _Seen) -> Found:
     zero = _unusual(seen.energy == 0, seen)
     counts, firsts, lasts = longest_runs(np.where(seen.missing, np.nan, np.where(zero, 0.0, 1.0)), False)
     for day in seen.comparable(counts >= _ZERO_HOURS):
-        yield day, f"no energy from {_clock(firsts[day])} to {_clock(lasts[day] + 1)}"
+        yield day, Told.NEW_ZEROS.format(first=_clock(firsts[day]), end=_clock(lasts[day] + 1))
 
 
 _FINDERS: dict[str, Callable[[_Seen], Found]] = {

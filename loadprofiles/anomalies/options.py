@@ -18,9 +18,14 @@ class DatabaseUrl(click.ParamType[Any]):
 
     name = "url"
 
+    def __init__(self, *, optional: bool = False) -> None:
+        self._optional = optional
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the URL, or fail saying how it is written, or where one with a password goes."""
         text = str(value).strip()
+        if self._optional and text.lower() in NONE:
+            return ""
         if has_secret(text):
             self.fail(
                 f"a URL with a password is refused: MLflow keeps parameters in the clear. Put it into {URL_VARIABLE} "

@@ -8,6 +8,7 @@ import pandas as pd
 from loadprofiles.anomalies.alert import FAULT
 from loadprofiles.anomalies.detectors import FLATNESS, HOURLY, LEVEL, PAIR, PROFILE, REACTIVE, WEIGHTS
 from loadprofiles.anomalies.faults import GAP, NEW_ZEROS, SCALE, SIGN, SPIKE, STUCK, VOLTAGE_LOSS
+from loadprofiles.anomalies.wording import SEPARATOR, Told
 
 FAULT_CAUSES = (SIGN, SCALE, SPIKE, VOLTAGE_LOSS, STUCK, GAP, NEW_ZEROS)
 """Rules of data faults, the gravest first: where several hold, the first is the cause."""
@@ -18,14 +19,13 @@ _MORE_THAN_RARE = 1000
 _USUAL = 0.02
 
 _WORDS = {
-    PAIR: "its active and reactive energy together are unlike any earlier day",
-    PROFILE: "its hours are distributed unlike on any earlier day of that level",
-    REACTIVE: "days with the same reactive energy had another active energy",
-    HOURLY: "single hours are off from what they were on like days",
-    LEVEL: "the same weekdays before were of another level",
-    FLATNESS: "its changes from hour to hour are unusual",
+    PAIR: Told.PAIR,
+    PROFILE: Told.PROFILE,
+    REACTIVE: Told.REACTIVE,
+    HOURLY: Told.HOURLY,
+    LEVEL: Told.LEVEL,
+    FLATNESS: Told.FLATNESS,
 }
-_ACTIVE_ALONE = "its energy is unlike that of any earlier day"
 
 
 def leading_detector(rows: pd.DataFrame) -> str:
@@ -45,25 +45,27 @@ def reasons_sentence(kind: str, rows: pd.DataFrame) -> str:
         return _faults(rows)
     ranked = [(name, surprise) for name, surprise in _ranked(rows)[:_TOLD] if surprise > 0]
     telling = [item for item in ranked if item[1] > _TELLING] or ranked[:1]
-    told = [f"{_words(name, rows)} ({_odds(surprise)})" for name, surprise in telling]
+    told = [_surprise(_words(name, rows), surprise) for name, surprise in telling]
     evidence = next(filter(None, rows["evidence"]), "")
     clauses = filter(None, (_amount(rows), *told, evidence, _forecast(rows)))
-    return "; ".join(clauses) or "many hours outside ±20 % of what was expected"
+    return SEPARATOR.join(clauses) or str(Told.BAND)
 
 
 def _words(detector: str, rows: pd.DataFrame) -> str:
     """What a detector has seen."""
     # of a meter without reactive energy the pair is active energy alone, and REACTIVE says nothing
     if detector == PAIR and rows[f"{REACTIVE}_surprise"].isna().all():
-        return _ACTIVE_ALONE
+        return Told.ACTIVE
     return _WORDS[detector]
 
 
 def _faults(rows: pd.DataFrame) -> str:
     """The evidence of the first day, and how many more there are."""
-    more = len(rows) - 1
-    tail = f"; and {more} day{'s' if more > 1 else ''} more" if more else ""
-    return f"{rows['evidence'].iloc[0]}{tail}"
+    evidence, more = str(rows["evidence"].iloc[0]), len(rows) - 1
+    if not more:
+        return evidence
+    tail = Told.DAY_MORE if more == 1 else Told.DAYS_MORE.format(days=more)
+    return SEPARATOR.join((evidence, tail))
 
 
 def _amount(rows: pd.DataFrame) -> str:
@@ -73,20 +75,22 @@ def _amount(rows: pd.DataFrame) -> str:
         return ""
     share = actual / expected - 1
     if abs(share) < _USUAL:
-        return f"about the {expected:,.1f} kWh a day that were expected, but not as they come"
-    direction = "less" if share < 0 else "more"
-    return f"{abs(share):.0%} {direction} than expected ({actual:,.1f} instead of {expected:,.1f} kWh a day)"
+        return Told.USUAL.format(expected=f"{expected:,.1f}")
+    told = Told.LESS if share < 0 else Told.MORE
+    return told.format(share=f"{abs(share):.0%}", actual=f"{actual:,.1f}", expected=f"{expected:,.1f}")
 
 
 def _forecast(rows: pd.DataFrame) -> str:
     """How many hours left the forecast's band, where there was one."""
     hours, outside = int(rows["forecast_hours"].sum()), int(rows["forecast_hours_outside"].sum())
-    return f"{outside} of {hours} hours outside the forecast's 90 % band" if outside else ""
+    return Told.FORECAST.format(outside=outside, hours=hours) if outside else ""
 
 
-def _odds(surprise: float) -> str:
+def _surprise(what: str, surprise: float) -> str:
     one_in = math.exp(surprise)
-    return f"rarer than 1 day in {_MORE_THAN_RARE:,}" if one_in > _MORE_THAN_RARE else f"1 day in {one_in:.0f}"
+    if one_in > _MORE_THAN_RARE:
+        return Told.GREAT_SURPRISE.format(what=what, days=f"{_MORE_THAN_RARE:,}")
+    return Told.SURPRISE.format(what=what, days=f"{one_in:.0f}")
 
 
 def peers_sentence(rows: pd.DataFrame, table: pd.DataFrame) -> str:
@@ -104,5 +108,5 @@ def peers_sentence(rows: pd.DataFrame, table: pd.DataFrame) -> str:
     if not count or others["expected_kwh"].sum() <= 0:
         return ""
     share = others["actual_kwh"].sum() / others["expected_kwh"].sum()
-    who = "the other meter" if count == 1 else f"the {count} other meters"
-    return f"{who} of its sector used {share:.0%} of what was expected of {'it' if count == 1 else 'them'}"
+    told = Told.PEER if count == 1 else Told.PEERS
+    return told.format(count=count, share=f"{share:.0%}")

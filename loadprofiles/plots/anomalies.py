@@ -48,7 +48,9 @@ _ALERT_COLOR: Final = s.cluster_color(1)
 _SHADE: Final = 0.13
 _BAND_ALPHA: Final = 0.2
 
-_METERS_SHOWN: Final = 4
+METERS_SHOWN: Final = 4
+"""Of a group event, the meters whose days are drawn."""
+
 _TALLEST: Final = 3.0
 """Where a day's energy is more than so many times what is usual, the others would be flat: the axis ends before."""
 
@@ -93,14 +95,14 @@ def alert_days(alert: Mapping[str, object], days: pd.DataFrame) -> Figure:
     Raises:
         ParameterError: A key or column is missing, the alert ends before it begins, or a meter's day is there twice.
     """
-    told = _Alert.of(alert)
+    told = ToldAlert.of(alert)
     if days.empty:
         return _nothing(told.title, "no judged days")
     _check_days(days)
-    shown = _Days.of(told, days)
+    shown = AlertDays.of(told, days)
     if not shown.meters:
         return _nothing(told.title, "no judged days of the alert's meters")
-    panels = shown.meters[:_METERS_SHOWN]
+    panels = shown.meters[:METERS_SHOWN]
     ratios = shown.peer_ratios()
     figure, axes = _alert_panels(told, len(panels), with_peers=not ratios.empty, counts=shown.counts)
     for axis, meter in zip(axes, panels, strict=False):
@@ -137,8 +139,8 @@ def _check_days(days: pd.DataFrame) -> None:
 
 
 @dataclass(frozen=True)
-class _Alert:
-    """What the figure tells of an alert in words."""
+class ToldAlert:
+    """What a figure tells of an alert in words; see `alert_days`."""
 
     kind: str
     subject: str
@@ -152,7 +154,12 @@ class _Alert:
     meters: tuple[str, ...]
 
     @classmethod
-    def of(cls, alert: Mapping[str, object]) -> "_Alert":
+    def of(cls, alert: Mapping[str, object]) -> "ToldAlert":
+        """An alert from its row in the table `alerts`.
+
+        Raises:
+            ParameterError: A key is missing, or it ends before it begins.
+        """
         absent = [name for name in _ALERT if name not in alert]
         if absent:
             raise ParameterError(f"the alert has no {', '.join(absent)}")
@@ -168,6 +175,7 @@ class _Alert:
 
     @property
     def title(self) -> str:
+        """Kind, subject, period and missing energy on a line."""
         name = s.shortened(self.subject, _NAME_LENGTH)
         if self.kind == GROUP:
             whose = f"sector {name}, {len(self.meters):,} meter{'' if len(self.meters) == 1 else 's'}"
@@ -213,8 +221,8 @@ def _kwh(value: float) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class _Days:
-    """The days shown, of each number a table (days, meters), and of a day that is not there a row of NaN.
+class AlertDays:
+    """The days shown of an alert, of each number a table (days, meters), and of a day not there a row of NaN.
 
     Attributes:
         alert: the alert.
@@ -223,13 +231,14 @@ class _Days:
         meters: of the alert those that have days, the farthest from what was expected first.
     """
 
-    alert: _Alert
+    alert: ToldAlert
     places: Floats
     tables: dict[str, pd.DataFrame]
     meters: tuple[str, ...]
 
     @classmethod
-    def of(cls, alert: _Alert, days: pd.DataFrame) -> "_Days":
+    def of(cls, alert: ToldAlert, days: pd.DataFrame) -> "AlertDays":
+        """From judged days of the alert's meters and of others of its sector, as `alert_days` takes them."""
         dates = pd.DatetimeIndex(pd.to_datetime(days["date"]))
         table = days[["meter_id", *_NUMBERS]].assign(date=dates, meter_id=days["meter_id"].astype(str).to_numpy())
         from_day, until = alert.first - pd.Timedelta(days=DAYS_BEFORE), alert.last + pd.Timedelta(days=DAYS_AFTER)
@@ -238,12 +247,15 @@ class _Days:
         if own.empty:
             return cls(alert, np.empty(0), {}, ())
         shown = pd.date_range(min(own["date"].min(), alert.first), max(own["date"].max(), alert.last), freq="D")
-        tables = {
-            name: table.pivot(index="date", columns="meter_id", values=name).reindex(shown).astype(np.float64)
-            for name in _NUMBERS
-        }
+        wide = table.pivot(index="date", columns="meter_id", values=list(_NUMBERS)).reindex(shown).astype(np.float64)
+        tables = {name: pd.DataFrame(wide[name]) for name in _NUMBERS}
         places = np.asarray(shown.as_unit("s").asi8 // 86_400, dtype=np.float64)
         return cls(alert, places, tables, _farthest(alert, tables, sorted(own["meter_id"].unique())))
+
+    @property
+    def dates(self) -> pd.DatetimeIndex:
+        """The days."""
+        return pd.DatetimeIndex(self.tables["actual_kwh"].index)
 
     @property
     def during(self) -> npt.NDArray[np.bool_]:
@@ -254,7 +266,7 @@ class _Days:
     @property
     def counts(self) -> list[str]:
         """Of how many of the alert's meters nothing is shown."""
-        less, without = len(self.meters) - _METERS_SHOWN, len(set(self.alert.meters)) - len(self.meters)
+        less, without = len(self.meters) - METERS_SHOWN, len(set(self.alert.meters)) - len(self.meters)
         told = [f"{less:,} more of its meters not shown"] if less > 0 else []
         return told + ([f"meters without judged days: {without:,}"] if without else [])
 
@@ -266,6 +278,10 @@ class _Days:
         """Of the alert's meters, (days,); NaN where none is known."""
         return np.asarray(self.tables[name][list(self.meters)].median(axis=1), dtype=np.float64)
 
+    def limits(self, meter: str) -> tuple[float, float]:
+        """Where the axis of a meter's energy ends: energies far beyond what is usual would flatten all others."""
+        return _energy_limits(*(self.values(name, meter) for name in _NUMBERS[:4]))
+
     def peer_ratios(self) -> pd.DataFrame:
         """Metered over expected of the sector's other meters, (days, meters); those never known are left out."""
         actual, expected = (
@@ -276,13 +292,15 @@ class _Days:
         return ratios.dropna(axis=1, how="all")
 
 
-def _farthest(alert: _Alert, tables: Mapping[str, pd.DataFrame], meters: Sequence[str]) -> tuple[str, ...]:
+def _farthest(alert: ToldAlert, tables: Mapping[str, pd.DataFrame], meters: Sequence[str]) -> tuple[str, ...]:
     """The meters, the one with most energy missing, or too much, during the alert first."""
     off = (tables["expected_kwh"] - tables["actual_kwh"]).loc[alert.first : alert.last].sum().abs()
     return tuple(sorted(meters, key=lambda meter: (-off[meter], meter)))
 
 
-def _alert_panels(alert: _Alert, meters: int, *, with_peers: bool, counts: Sequence[str]) -> tuple[Figure, list[Axes]]:
+def _alert_panels(
+    alert: ToldAlert, meters: int, *, with_peers: bool, counts: Sequence[str]
+) -> tuple[Figure, list[Axes]]:
     """A figure with its title and reasons, and empty panels under them, of which none is higher than it need be."""
     fitting = int(_WIDTH / _TITLE_CHARACTER)
     whole = "; ".join([alert.title, *counts])
@@ -305,8 +323,9 @@ def _alert_panels(alert: _Alert, meters: int, *, with_peers: bool, counts: Seque
     return figure, list(axes)
 
 
-def _energy_panel(axis: Axes, days: _Days, meter: str, *, named: bool) -> None:
+def _energy_panel(axis: Axes, days: AlertDays, meter: str, *, named: bool) -> None:
     actual, expected, low, high = (days.values(name, meter) for name in _NUMBERS[:4])
+    limits = days.limits(meter)
     across = _edges(days.places)
     axis.fill_between(
         across, np.repeat(low, 2), np.repeat(high, 2), color=_EXPECTED_COLOR, alpha=_BAND_ALPHA, lw=0,
@@ -315,7 +334,6 @@ def _energy_panel(axis: Axes, days: _Days, meter: str, *, named: bool) -> None:
     axis.plot(across, np.repeat(expected, 2), color=_EXPECTED_COLOR, lw=1.5, label="expected")
     size = 3.0 if len(days.places) <= _LARGE_POINTS else 1.5
     axis.plot(days.places, actual, color=_ACTUAL_COLOR, lw=1, marker="o", ms=size, label="metered")
-    limits = _energy_limits(actual, expected, low, high)
     _mark(axis, days, actual, size + 1.5)
     beyond = _mark_beyond(axis, days.places, actual, limits)
     axis.set_ylim(limits)
@@ -341,7 +359,7 @@ def _energy_limits(actual: Floats, *others: Floats) -> tuple[float, float]:
     return (low if min(np.nanmin(values, initial=0.0) for values in (near, *others)) < 0 else 0.0), high
 
 
-def _mark(axis: Axes, days: _Days, actual: Floats, size: float) -> None:
+def _mark(axis: Axes, days: AlertDays, actual: Floats, size: float) -> None:
     """The alert's days, and those of them on which nothing was metered."""
     known, unknown = days.during & np.isfinite(actual), days.during & ~np.isfinite(actual)
     if known.any():
@@ -367,7 +385,7 @@ def _mark_beyond(axis: Axes, places: Floats, values: Floats, limits: tuple[float
     return int(((values > high) | (values < low)).sum())
 
 
-def _score_panel(axis: Axes, days: _Days) -> None:
+def _score_panel(axis: Axes, days: AlertDays) -> None:
     score, threshold = days.median("score"), days.median("threshold")
     count = len(days.meters)
     axis.set_title(f"score of a day{f', median of {count:,} meters' if count > 1 else ''}", fontsize=9, loc="left")
@@ -392,12 +410,10 @@ def _score_panel(axis: Axes, days: _Days) -> None:
     axis.yaxis.set_major_locator(MaxNLocator(4))
 
 
-def _peer_panel(axis: Axes, ratios: pd.DataFrame, alert: _Alert) -> None:
+def _peer_panel(axis: Axes, ratios: pd.DataFrame, alert: ToldAlert) -> None:
     places = np.asarray(pd.DatetimeIndex(ratios.index).as_unit("s").asi8 // 86_400, dtype=np.float64)
     values = ratios.to_numpy(np.float64)
-    known = np.abs(np.log(values[np.isfinite(values) & (values > 0)]))
-    far = float(np.exp(known.max(initial=0.0))) * 1.1
-    top = min(max(far, _LEAST_RATIO), _MOST_RATIO)
+    top = ratio_limit(values)
     # What is beyond the axis runs along its edge; a log axis has no place for zero at all.
     clipped = np.clip(values, 1 / top, top)
     count = ratios.shape[1]
@@ -421,7 +437,14 @@ def _peer_panel(axis: Axes, ratios: pd.DataFrame, alert: _Alert) -> None:
     axis.set_title(s.plain(s.shortened(words, int((_WIDTH - 1) / _REASON_CHARACTER))), fontsize=9, loc="left")
 
 
-def _time_panel(axis: Axes, days: _Days, *, is_last: bool) -> None:
+def ratio_limit(ratios: Floats) -> float:
+    """Where the axis of ratios ends, and inversely begins, so that most is seen and little means little."""
+    known = np.abs(np.log(ratios[np.isfinite(ratios) & (ratios > 0)]))
+    far = float(np.exp(known.max(initial=0.0))) * 1.1
+    return min(max(far, _LEAST_RATIO), _MOST_RATIO)
+
+
+def _time_panel(axis: Axes, days: AlertDays, *, is_last: bool) -> None:
     """The alert's days shaded, from the begin of the first to the end of the last, and the dates below all panels."""
     inside = days.places[days.during]
     axis.axvspan(inside[0] - 0.5, inside[-1] + 0.5, color=_ALERT_COLOR, alpha=_SHADE, lw=0, zorder=0.4)

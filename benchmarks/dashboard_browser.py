@@ -1,0 +1,89 @@
+"""Times in a browser: from what the reader does to the last change on the page."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+PAGES = ("alerts", "consumption", "customers", "clusters", "quality")
+
+# `since` is when the reader did something, `last` the last time that anything on the page changed; a frame later it
+# is drawn. Quiet for half a second: done.
+_WATCH = """
+window.bench = { since: 0, last: 0 };
+new MutationObserver(() => { window.bench.last = performance.now(); }).observe(document, {
+  subtree: true, childList: true, attributes: true, characterData: true });
+for (const kind of ["change", "click"]) {
+  document.addEventListener(kind, () => { window.bench.since = window.bench.last = performance.now(); }, true);
+}
+"""
+_QUIET = "() => window.bench.last > window.bench.since && performance.now() - window.bench.last > 500"
+_TAKEN = "() => (window.bench.last - window.bench.since) / 1000 + 0.016"
+
+
+@dataclass
+class Times:
+    """Seconds: of each page's first view, and of each page and filter."""
+
+    first: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    filters: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+
+def time_pages(url: str, repeats: int) -> Times:
+    """Open each page in a browser that knows nothing yet, then set and clear each filter.
+
+    Args:
+        url: The dashboard's address, with a slash at its end.
+        repeats: How often.
+    """
+    times = Times()
+    with sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for _ in range(repeats):
+            for name in PAGES:
+                _time_page(browser, url, name, times)
+        browser.close()
+    return times
+
+
+def _time_page(browser: Browser, url: str, name: str, times: Times) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
+    page = context.new_page()
+    page.add_init_script(_WATCH)
+    page.goto(url + name)
+    page.wait_for_selector("main h1")
+    times.first[name].append(_seconds(page))
+    for what, act in _acts(page).items():
+        act()
+        times.filters[name, what].append(_seconds(page))
+        page.click("#clear")
+        _seconds(page)
+    context.close()
+
+
+def _acts(page: Page) -> dict[str, Callable[[], object]]:
+    """What a reader does to set each filter."""
+    customer = page.locator("#customers option").nth(1).get_attribute("value") or ""
+    sectors = page.locator("#sector option").all()
+    last = page.get_attribute("#to", "max") or ""
+    month_before = f"{last[:8]}01"
+
+    def choose_customer() -> None:
+        page.fill("#customer", customer)
+        page.press("#customer", "Tab")
+
+    acts: dict[str, Callable[[], object]] = {
+        "customer": choose_customer,
+        "period": lambda: page.fill("#from", month_before),
+        "hours": lambda: page.select_option("#first-hour", "8"),
+    }
+    if len(sectors) > 1:
+        acts["sector"] = lambda: page.select_option("#sector", sectors[1].get_attribute("value"))
+    return acts
+
+
+def _seconds(page: Page) -> float:
+    page.wait_for_function(_QUIET, timeout=60_000)
+    return float(page.evaluate(_TAKEN))

@@ -1,0 +1,1 @@
+"""The dashboard over the results of a pipeline run."""

@@ -1,0 +1,145 @@
+/* What happens in the browser: filters and address follow each other, charts are saved, light and dark. */
+"use strict";
+
+(function () {
+  /* Plotly has English names of months and days; it takes others up when it is loaded. */
+  const named = (style, kind, days) => days.map((day) => new Intl.DateTimeFormat("es", { [kind]: style }).format(day));
+  const week = [...Array(7).keys()].map((day) => new Date(2023, 0, 1 + day));
+  const year = [...Array(12).keys()].map((month) => new Date(2023, month, 1));
+  (window.PlotlyLocales = window.PlotlyLocales || []).push({
+    moduleType: "locale", name: "es", dictionary: {},
+    format: {
+      days: named("long", "weekday", week), shortDays: named("short", "weekday", week),
+      months: named("long", "month", year), shortMonths: named("short", "month", year), date: "%d/%m/%Y",
+    },
+  });
+
+  const HOURS = [0, 24];
+  const at = (id) => document.getElementById(id);
+
+  /* The customers and sectors to choose from, and the days there are. */
+  function offer(choices) {
+    if (at("filters").dataset.run === choices.run) { return; }
+    at("filters").dataset.run = choices.run;
+    const option = (value) => Object.assign(document.createElement("option"), { value, textContent: value });
+    at("customers").replaceChildren(...choices.customers.map(option));
+    at("sector").replaceChildren(at("sector").options[0], ...choices.sectors.map(option));
+    ["from", "to"].forEach((id) => Object.assign(at(id), { min: choices.first, max: choices.last }));
+  }
+
+  /* Set the filters; dash holds the values of its own inputs. */
+  function fill(query) {
+    const hours = (query.get("hours") || "").split("-").map(Number);
+    const [first, last] = hours.length === 2 && hours.every(Number.isInteger) ? hours : HOURS;
+    window.dash_clientside.set_props("customer", { value: query.get("customer") || "" });
+    ["from", "to"].forEach((id) => {
+      const day = query.get(id) || "";
+      window.dash_clientside.set_props(id, { value: Number.isNaN(Date.parse(`${day}T00:00`)) ? "" : day });
+    });
+    at("sector").value = query.get("sector") || "";
+    at("first-hour").value = String(first);
+    at("last-hour").value = String(last);
+  }
+
+  /* The address after a filter was changed: the sheet of a table begins anew, and an open alert closes. */
+  function follow(changed) {
+    const query = new URLSearchParams(window.location.search);
+    let [first, last] = [Number(at("first-hour").value), Number(at("last-hour").value)];
+    if (first >= last) { [first, last] = changed === "first-hour" ? [first, first + 1] : [last - 1, last]; }
+    const customer = at("customer").value;
+    const isKnown = [...at("customers").options].some((option) => option.value === customer);
+    at("customer").setAttribute("aria-invalid", String(Boolean(customer) && !isKnown));
+    if (customer && !isKnown) { return; }
+    const wanted = {
+      customer, sector: at("sector").value, from: at("from").value, to: at("to").value,
+      hours: first === HOURS[0] && last === HOURS[1] ? "" : `${first}-${last}`,
+    };
+    Object.entries(wanted).forEach(([name, value]) => (value ? query.set(name, value) : query.delete(name)));
+    ["sheet", "alert", "lang"].forEach((name) => query.delete(name));
+    const text = query.toString();
+    window.dash_clientside.set_props("url", { search: text ? `?${text}` : "" });
+  }
+
+  function clearAddress() {
+    const query = new URLSearchParams(window.location.search);
+    ["customer", "sector", "from", "to", "hours", "sheet", "alert"].forEach((name) => query.delete(name));
+    const text = query.toString();
+    window.dash_clientside.set_props("url", { search: text ? `?${text}` : "" });
+  }
+
+  document.addEventListener("change", (event) => {
+    if (event.target.closest("#filters")) { follow(event.target.id); }
+  });
+  document.addEventListener("input", (event) => {
+    // chosen from the list, or emptied: there is nothing to wait for
+    if (event.target.id === "customer" && (!event.inputType || event.inputType === "insertReplacementText")) {
+      follow("customer");
+    }
+  });
+
+  function theme() {
+    try { return localStorage.getItem("theme"); } catch { return null; }
+  }
+
+  function isDark() {
+    const set = document.documentElement.dataset.theme;
+    return set ? set === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  }
+
+  if (theme()) { document.documentElement.dataset.theme = theme(); }
+
+  /* A session that ended, or a server that was started anew: the page is loaded again, once, which asks to sign in. */
+  const ask = window.fetch;
+  window.fetch = async (...request) => {
+    const answer = await ask(...request);
+    const before = Number(sessionStorage.getItem("reloaded") || 0);
+    if ([400, 401].includes(answer.status) && Date.now() - before > 10_000) {
+      sessionStorage.setItem("reloaded", String(Date.now()));
+      window.location.reload();
+    }
+    return answer;
+  };
+
+  async function savePng(name) {
+    const graph = document.querySelector(`#${CSS.escape(name)} .js-plotly-plot`);
+    if (!graph || !window.Plotly) { return; }
+    const layout = { ...graph.layout, paper_bgcolor: "white", plot_bgcolor: "white" };
+    const size = { width: graph.offsetWidth, height: graph.offsetHeight, scale: 2, format: "png" };
+    await window.Plotly.downloadImage({ data: graph.data, layout }, { ...size, filename: name });
+  }
+
+  document.addEventListener("click", (event) => {
+    const png = event.target.closest("[data-png]");
+    if (png) { savePng(png.dataset.png); }
+    if (event.target.closest("#theme")) {
+      const next = isDark() ? "light" : "dark";
+      document.documentElement.dataset.theme = next;
+      try { localStorage.setItem("theme", next); } catch { /* private windows keep nothing */ }
+    }
+    if (event.target.closest("#print")) { window.print(); }
+    if (event.target.closest("#clear")) { fill(new URLSearchParams()); clearAddress(); }
+  });
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    dashboard: {
+      /* The filters as the address has them, once it is known what there is: first, by links, and on going back. */
+      fromAddress: function (search, choices) {
+        if (choices && choices.run) {
+          offer(choices);
+          fill(new URLSearchParams(search || ""));
+        }
+        return window.dash_clientside.no_update;
+      },
+
+      /* The tab's title, and the top of the page when another page was opened. */
+      opened: function (title, pathname) {
+        document.title = title;
+        if (window.dash_clientside.dashboard.last && window.dash_clientside.dashboard.last !== pathname) {
+          window.scrollTo(0, 0);
+        }
+        window.dash_clientside.dashboard.last = pathname;
+        return window.dash_clientside.no_update;
+      },
+    },
+  });
+})();

@@ -1,0 +1,114 @@
+"""A real Chromium and a real dashboard, for tests."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.project import ROOT, clean_environment
+from tests.servers import unavailable
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium; without one the test is skipped, with `CI=true` it fails."""
+    if not CHROMIUM:
+        unavailable("no Chromium on the PATH: install Debian's package chromium")
+    with sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def dashboard(folder: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[str]:
+    """The address of a dashboard of the store in a folder."""
+    command = [sys.executable, "-u", str(ROOT / "dashboard.py"), "--port", "0", *options]
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=clean_environment() | store | (environment or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as server:
+        said = []
+        try:
+            for line in iter(server.stdout.readline, ""):
+                said.append(line)
+                if "http://" in line:
+                    yield line.split()[1]
+                    break
+            else:
+                pytest.fail(f"the dashboard did not start: {''.join(said)}")
+        finally:
+            server.terminate()
+            server.communicate(timeout=20)
+
+
+class Reader:
+    """A reader with a browser window, in which every fault of the page is taken down."""
+
+    def __init__(self, browser: Browser, url: str, *, width: int = 1440, locale: str = "en-GB", dark: bool = False):
+        """Open a window.
+
+        Args:
+            browser: The browser.
+            url: The dashboard's address.
+            width: Of the window, in pixels.
+            locale: The browser's language.
+            dark: Whether the reader wants everything dark.
+        """
+        self.url = url
+        self.faults: list[str] = []
+        self.context: BrowserContext = browser.new_context(
+            viewport={"width": width, "height": 900}, locale=locale, color_scheme="dark" if dark else "light"
+        )
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.page.on("console", lambda message: self._note(message.type, message.text))
+        self.page.on("pageerror", lambda error: self._note("error", str(error)))
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.faults.append(f"{kind}: {text}")
+
+    def open(self, address: str = "") -> Page:
+        """Open a view and wait until it is there."""
+        self.page.goto(self.url + address)
+        self.settle()
+        return self.page
+
+    def settle(self) -> None:
+        """Wait until nothing is being asked for or drawn."""
+        self.page.wait_for_selector("main h1, main .notice")
+        self.page.wait_for_load_state("networkidle")
+        charts = "() => [...document.querySelectorAll('.js-plotly-plot')].every((chart) => chart._fullLayout)"
+        self.page.wait_for_function(charts)
+
+    def violations(self) -> list[str]:
+        """What axe-core finds that is serious or critical."""
+        found = Axe().run(self.page).response["violations"]
+        return [
+            f"{each['id']}: {[node['html'][:120] for node in each['nodes'][:3]]}"
+            for each in found
+            if each["impact"] in ("serious", "critical")
+        ]
+
+    @property
+    def query(self) -> str:
+        """The address' query."""
+        return self.page.evaluate("decodeURIComponent(location.search.replaceAll('+', ' '))")
+
+    def close(self) -> None:
+        """Close the window."""
+        self.context.close()

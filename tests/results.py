@@ -1,0 +1,36 @@
+"""The results of one chain on the samples, for all tests that look into such results."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from tests.project import Project, copy_project
+
+QUICK = ("forecast_model=seasonal_naive", "backtest_days=7", "number_of_clusters=4")
+
+
+@pytest.fixture(scope="session")
+def sample_results(tmp_path_factory) -> Project:
+    """A copy of the project in which the chain has run, once for all processes of tests: change nothing in it.
+
+    Its forecasts are the quickest to be had; its number of clusters is given.
+    """
+    folder = _shared(tmp_path_factory) / "sample-results"
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            chain = copy_project(folder).mlflow_run(*QUICK)
+            assert chain.returncode == 0, chain.stdout
+            done.touch()
+    return Project(folder)
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run; under xdist, each process has one of its own below it."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
