@@ -99,7 +99,7 @@ class Results:
         self.steps: Mapping[str, str] = tracking.steps_of(run)
         self.folder = cache / self.run_id
 
-    @property
+    @cached_property
     def params(self) -> Mapping[str, str]:
         """The parameters of the chain."""
         return {name: _unquoted(value) for name, value in self._run.data.params.items()}

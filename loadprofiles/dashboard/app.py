@@ -18,6 +18,7 @@ from loadprofiles.dashboard.downloads import add_downloads
 from loadprofiles.dashboard.judging import judge
 from loadprofiles.dashboard.language import LANGUAGES, Language
 from loadprofiles.dashboard.library import Library
+from loadprofiles.dashboard.markup import lightened
 from loadprofiles.dashboard.pages import alerts, clusters, consumption, customers, quality
 from loadprofiles.dashboard.security import current_user
 from loadprofiles.dashboard.state import ALERTS, CLUSTERS, CONSUMPTION, CUSTOMERS, DAY_HOURS, QUALITY, View
@@ -231,7 +232,7 @@ def _show(
     language = reader_language()
     try:
         context = _context(library, settings, view)
-        content = [*_left_out(context, wrong), *_content(context)]
+        content = [lightened(part) for part in (*_left_out(context, wrong), *_content(context))]
     except LoadProfilesError as error:
         return (_failed(language, error), [], [], "", "loadprofiles", {})
     except Exception:  # noqa: BLE001 a page that cannot be made must not take the others with it

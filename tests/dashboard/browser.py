@@ -28,6 +28,19 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def person(browser: Browser, *, width: int = 1440, locale: str = "en-GB", dark: bool = False) -> BrowserContext:
+    """A user of the browser.
+
+    Args:
+        browser: The browser.
+        width: Of the windows, in pixels.
+        locale: The browser's language.
+        dark: Whether everything is to be dark.
+    """
+    scheme = "dark" if dark else "light"
+    return browser.new_context(viewport={"width": width, "height": 900}, locale=locale, color_scheme=scheme)
+
+
 @contextmanager
 def dashboard(folder: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[str]:
     """The address of a dashboard of the store in a folder."""
@@ -58,22 +71,16 @@ def dashboard(folder: Path, *options: str, environment: dict[str, str] | None = 
 class Reader:
     """A reader with a browser window, in which every fault of the page is taken down."""
 
-    def __init__(self, browser: Browser, url: str, *, width: int = 1440, locale: str = "en-GB", dark: bool = False):
+    def __init__(self, context: BrowserContext, url: str):
         """Open a window.
 
         Args:
-            browser: The browser.
+            context: What the browser knows of its user: language, size of windows, what it has loaded before.
             url: The dashboard's address.
-            width: Of the window, in pixels.
-            locale: The browser's language.
-            dark: Whether the reader wants everything dark.
         """
         self.url = url
         self.faults: list[str] = []
-        self.context: BrowserContext = browser.new_context(
-            viewport={"width": width, "height": 900}, locale=locale, color_scheme="dark" if dark else "light"
-        )
-        self.page: Page = self.context.new_page()
+        self.page: Page = context.new_page()
         self.page.set_default_timeout(15_000)
         self.page.on("console", lambda message: self._note(message.type, message.text))
         self.page.on("pageerror", lambda error: self._note("error", str(error)))
@@ -92,8 +99,17 @@ class Reader:
         """Wait until nothing is being asked for or drawn."""
         self.page.wait_for_selector("main h1, main .notice")
         self.page.wait_for_load_state("networkidle")
-        charts = "() => [...document.querySelectorAll('.js-plotly-plot')].every((chart) => chart._fullLayout)"
-        self.page.wait_for_function(charts)
+        self._wait_for_charts("innerHeight")
+
+    def draw_all(self) -> None:
+        """Have the charts that are out of sight drawn, too, as for print."""
+        self.page.evaluate("() => { window.dispatchEvent(new Event('beforeprint')); }")
+        self._wait_for_charts("Infinity")
+
+    def _wait_for_charts(self, below: str) -> None:
+        charts = "[...document.querySelectorAll('.plot')]"
+        drawn = f"chart.getBoundingClientRect().top > {below} || chart.classList.contains('js-plotly-plot')"
+        self.page.wait_for_function(f"() => {charts}.every((chart) => {drawn})")
 
     def violations(self) -> list[str]:
         """What axe-core finds that is serious or critical."""
@@ -111,4 +127,4 @@ class Reader:
 
     def close(self) -> None:
         """Close the window."""
-        self.context.close()
+        self.page.close()

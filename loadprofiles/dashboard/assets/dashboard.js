@@ -14,6 +14,78 @@
     },
   });
 
+  /* What is only shown comes as text, already escaped, and is put into its element before anything is drawn. Should
+     dash take the element for something else, the text goes again. */
+  const filled = new WeakMap();
+
+  function show(element) {
+    const reachable = () => [...element.querySelectorAll("a, button, [tabindex]")];
+    const focus = reachable().indexOf(document.activeElement);
+    (filled.get(element) || []).forEach((node) => {
+      if (node instanceof Element) { node.querySelectorAll(".js-plotly-plot").forEach((plot) => window.Plotly.purge(plot)); }
+      node.remove();
+    });
+    filled.delete(element);
+    if (element.dataset.html !== undefined) {
+      const template = document.createElement("template");
+      template.innerHTML = element.dataset.html;
+      filled.set(element, [...template.content.childNodes]);
+      element.append(template.content);
+      element.querySelectorAll(".plot").forEach((plot) => sight.observe(plot));
+    }
+    // who sorts a table by the keyboard goes on from the heading they were at
+    if (focus >= 0) { reachable()[focus]?.focus({ preventScroll: true }); }
+  }
+
+  /* Figures are drawn when they come into sight: a page has many, and each takes a tenth of a second. */
+  let plotly;
+  const SCRIPT = "_dash-component-suites/plotly/package_data/plotly.min.js";
+
+  function loadPlotly() {
+    plotly = plotly || new Promise((resolve, reject) => {
+      const script = Object.assign(document.createElement("script"), { src: SCRIPT, onload: resolve, onerror: reject });
+      document.head.append(script);
+    });
+    return plotly;
+  }
+
+  async function draw(plot) {
+    sight.unobserve(plot);
+    await loadPlotly();
+    if (!plot.isConnected || plot.classList.contains("js-plotly-plot")) { return; }
+    const { data, layout } = JSON.parse(plot.dataset.figure);
+    const config = { displayModeBar: false, locale: document.documentElement.lang };
+    await window.Plotly.newPlot(plot, data, layout, config);
+  }
+
+  const sight = new IntersectionObserver((entries) => {
+    entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target));
+  }, { rootMargin: "100px" });
+  window.addEventListener("resize", () => {
+    document.querySelectorAll(".js-plotly-plot").forEach((plot) => window.Plotly.Plots.resize(plot));
+  });
+  window.addEventListener("beforeprint", () => document.querySelectorAll(".plot").forEach(draw));
+
+  new MutationObserver((changes) => {
+    for (const change of changes) {
+      if (change.type === "attributes") { show(change.target); continue; }
+      for (const node of change.addedNodes) {
+        if (!(node instanceof Element)) { continue; }
+        if (node.dataset.html !== undefined && !filled.has(node)) { show(node); }
+        node.querySelectorAll("[data-html]").forEach((inner) => filled.has(inner) || show(inner));
+      }
+    }
+  }).observe(document.documentElement, { subtree: true, childList: true, attributeFilter: ["data-html"] });
+
+  /* A link to another view: the address changes, and dash asks for what is there. */
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-link]");
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) { return; }
+    event.preventDefault();
+    window.history.pushState(null, "", link.href);
+    window.dispatchEvent(new PopStateEvent("popstate"));
+  });
+
   const HOURS = [0, 24];
   const at = (id) => document.getElementById(id);
 
@@ -101,8 +173,8 @@
   };
 
   async function savePng(name) {
-    const graph = document.querySelector(`#${CSS.escape(name)} .js-plotly-plot`);
-    if (!graph || !window.Plotly) { return; }
+    const graph = at(name);
+    await draw(graph);
     const layout = { ...graph.layout, paper_bgcolor: "white", plot_bgcolor: "white" };
     const size = { width: graph.offsetWidth, height: graph.offsetHeight, scale: 2, format: "png" };
     await window.Plotly.downloadImage({ data: graph.data, layout }, { ...size, filename: name });

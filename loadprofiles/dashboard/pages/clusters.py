@@ -32,11 +32,12 @@ def render(context: Context) -> list[Component]:
     if not clusters.names:
         return [parts.notice(say("This run has no clusters: run the chain with a model, such as model=kmeans."))]
     counts = members.counts_of(context)
+    # boxes that may be empty: what follows stays in its place, and is not drawn anew by the browser
     return [
-        *_told(context, counts),
+        html.Div(_told(context, counts)),
         _cards(context, counts),
         _representatives(context),
-        *members.one_cluster(context, counts),
+        html.Div(members.one_cluster(context, counts)),
         members.sizes(context, counts),
         members.who(context, counts),
         _calendar(context),
