@@ -9,7 +9,7 @@ from hypothesis import settings
 pytest_plugins = ["tests.mongo", "tests.postgres", "tests.results"]
 
 # how long an example takes says nothing on a shared machine; all tests together are to end within 20 minutes
-settings.register_profile("shared machine", deadline=None, max_examples=60)
+settings.register_profile("shared machine", deadline=None, max_examples=30)
 settings.load_profile("shared machine")
 
 SLOW = (

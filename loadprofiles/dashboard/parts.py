@@ -118,13 +118,7 @@ def chart(context: Context, name: str, figure: go.Figure, told: str, *, height: 
         **{"data-png": name, "type": "button"},
     )
     figure.update_layout(separators=context.language.separators, height=height)
-    drawn = dcc.Graph(
-        id=name,
-        figure=figure,
-        responsive=True,
-        config={"displayModeBar": False, "locale": context.language.code},
-        style={"height": f"{height}px"},
-    )
+    drawn = dcc.Graph(id=name, figure=figure, style={"height": f"{height}px"})
     links = [csv_link(context, csv)] if csv else []
     return html.Figure(
         [html.Div(drawn, role="img", **{"aria-label": told}), html.Figcaption([*links, png], className="tools")],

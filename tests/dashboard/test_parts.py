@@ -151,7 +151,7 @@ def test_a_chart_can_be_saved_and_heard():
     assert getattr(found(drawn, html.Button)[0], "data-png") == "use"
     assert found(drawn, html.A)[0].href == "download/customers.csv"
     graph = found(drawn, dcc.Graph)[0]
-    assert (graph.id, graph.config["locale"], graph.figure.layout.separators) == ("use", "es", ",.")
+    assert (graph.id, graph.style, graph.figure.layout.separators) == ("use", {"height": "200px"}, ",.")
 
 
 def path_of(values):
