@@ -60,7 +60,7 @@
 
   const sight = new IntersectionObserver((entries) => {
     entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target));
-  }, { rootMargin: "100px" });
+  });
   window.addEventListener("resize", () => {
     document.querySelectorAll(".js-plotly-plot").forEach((plot) => window.Plotly.Plots.resize(plot));
   });
