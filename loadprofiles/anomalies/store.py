@@ -7,6 +7,7 @@ or nothing, and two at once double nothing. What a person has set is never overw
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -123,6 +124,18 @@ class AlertStore:
             query = query.where(db.alerts.c.first_day <= last_day)
         with self._reading() as connection:
             return _frame(connection, query)
+
+    def count_by_meter(self, states: Sequence[str]) -> pd.Series:
+        """How many alerts in some states each meter has, indexed by `meter_id`; an alert of a group is each member's.
+
+        Raises:
+            ParameterError: There is no such state.
+        """
+        _check("state", states, STATES)
+        query = sa.select(db.alerts.c.meters).where(db.standing, db.alerts.c.state.in_(states))
+        with self._reading() as connection:
+            counts = Counter(meter for meters in connection.execute(query).scalars() for meter in meters)
+        return pd.Series(counts, dtype="int64").rename_axis("meter_id")
 
     def days(self, alert_id: str) -> pd.DataFrame:
         """The days of an alert, by meter and day: `meter_id, day, p_value, expected_kwh, low_kwh, high_kwh, …`.

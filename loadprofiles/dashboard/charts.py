@@ -1,11 +1,14 @@
-"""What the dashboard's charts have in common; names get into them through `plots.interactive.label` alone."""
+"""What the dashboard's charts have in common; names get into them through `plots.interactive.label` alone.
 
-from collections.abc import Mapping, Sequence
+Charts are dictionaries as plotly's script takes them: its Python classes check each of their values at each view, which
+takes longer than all the rest of a page. The tests have them checked.
+"""
+
+from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 
 from loadprofiles.plots.interactive import axis
 
@@ -19,19 +22,35 @@ OTHER: Final = "#009E73"
 TICKS: Final = ",~f"
 """Numbers of an axis as they are, not in thousands."""
 
-Trace: TypeAlias = Mapping[str, Any]
-"""A trace as plotly takes it from a dictionary."""
+UPSIDE_DOWN: Final = {"autorange": "reversed", "showgrid": False, "zeroline": False}
+"""An axis from the top down."""
+
+_NUMBERS: Final = {"gridcolor": "#e3e7ec", "ticklabelstandoff": 5}
+_DECIMALS: Final = 5
+
+_FEWEST_DIGITS: Final = 5
+_DIGIT: Final = 7
+_BESIDE: Final = 34
+_BELOW: Final = 36
+_BELOW_TITLED: Final = 56
+"""Pixels: the width of a digit, and what is beside and below an axis but for its numbers."""
+
+Trace: TypeAlias = dict[str, Any]
+"""One of plotly's traces: its type, and what it has."""
+
+Figure: TypeAlias = dict[str, Any]
+"""One of plotly's figures: `data`, its traces, and `layout`."""
 
 
-def figure(traces: Sequence[Any], *, x: str = "", y: str = "", legend: bool = False, **layout: Any) -> go.Figure:
-    """A plotly figure without a background of its own, whose texts the style sheet colours.
+def figure(traces: Iterable[Trace], *, x: str = "", y: str = "", legend: bool = False, **layout: Any) -> Figure:
+    """A figure without a background of its own, whose texts the style sheet colours.
 
     Args:
-        traces: plotly's.
+        traces: What it shows.
         x: What the horizontal axis is, with its unit.
         y: What the vertical one is.
         legend: Whether it says which line is which.
-        layout: More of plotly's.
+        layout: More of plotly's; what an axis or the margin has is added to what it has anyway.
     """
     shape: dict[str, Any] = {
         "template": "none",
@@ -42,18 +61,40 @@ def figure(traces: Sequence[Any], *, x: str = "", y: str = "", legend: bool = Fa
         "hovermode": "x unified",
         "hoverlabel": {"bgcolor": "#ffffff", "font": {"color": "#1b1f24"}},
         "showlegend": legend,
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "xaxis": axis(title={"text": x}, gridcolor="#e3e7ec", zeroline=False),
-        "yaxis": axis(title={"text": y}, gridcolor="#e3e7ec", zerolinecolor="#d5dae0", rangemode="tozero"),
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
+        "xaxis": axis(title={"text": x}, zeroline=False, **_NUMBERS),
+        "yaxis": axis(title={"text": y, "standoff": 8}, zerolinecolor="#d5dae0", rangemode="tozero", **_NUMBERS),
     }
-    drawn = go.Figure(data=list(traces), layout=shape)
-    drawn.update_layout(**layout)
-    return drawn
+    added = {name: shape[name] | given if isinstance(given, dict) else given for name, given in layout.items()}
+    return {"data": [_rounded(trace) for trace in traces], "layout": shape | added}
 
 
-def band(
-    x: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike, name: str, shape: str = "linear"
-) -> list[go.Scatter]:
+def _rounded(trace: Trace) -> Trace:
+    """The trace as it is sent: without the digits that nobody sees, which are most of a page otherwise."""
+    numbers = {name: value for name, value in trace.items() if getattr(value, "dtype", None) == np.float64}
+    return trace | {name: np.round(value, _DECIMALS) for name, value in numbers.items()}
+
+
+def over_time(traces: Iterable[Trace], hover: str, **layout: Any) -> Figure:
+    """A figure over time, with margins of its own: to measure the numbers beside an axis takes as long as to draw it.
+
+    Args:
+        traces: What it shows; `y` are numbers.
+        hover: How a moment is told when it is pointed at, as plotly formats it.
+        layout: See `figure`.
+    """
+    shown = list(traces)
+    values = np.concatenate([np.empty(0), *(np.asarray(trace["y"], np.float64) for trace in shown)])
+    values = values[np.isfinite(values)]
+    widest = max((f"{value:,.0f}" for value in (values.min(initial=0), values.max(initial=0))), key=len)
+    digits = max(_FEWEST_DIGITS, len(widest))
+    margin = {"l": _BESIDE + _DIGIT * digits, "b": _BELOW_TITLED if layout.get("x") else _BELOW}
+    x_axis = {"automargin": False, "hoverformat": hover}
+    y_axis = {"automargin": False, "tickformat": TICKS} | layout.pop("yaxis", {})
+    return figure(shown, margin=margin, xaxis=x_axis, yaxis=y_axis, **layout)
+
+
+def band(x: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike, name: str, shape: str = "linear") -> list[Trace]:
     """The two traces of a shaded band; gaps in it stay gaps.
 
     Args:
@@ -72,8 +113,6 @@ def band(
     nth = np.arange(len(rows)) - (np.cumsum(copies) - copies)[rows]
     meets = (begins[rows] & (nth == 0)) | (ends[rows] & (nth == copies[rows] - 1))
     edges = [np.where(meets, (lows + highs)[rows] / 2, edge[rows]) for edge in (lows, highs)]
-    shared: dict[str, Any] = {"x": places[rows], "mode": "lines", "line": {"width": 0, "shape": shape}}
-    return [
-        go.Scatter(y=edges[0], showlegend=False, hoverinfo="skip", **shared),
-        go.Scatter(y=edges[1], fill="tonexty", fillcolor=BAND, name=name, hoverinfo="skip", **shared),
-    ]
+    shared: Trace = {"type": "scatter", "x": places[rows], "mode": "lines", "line": {"width": 0, "shape": shape}}
+    lower, upper = ({**shared, "y": edge, "hoverinfo": "skip"} for edge in edges)
+    return [lower | {"showlegend": False}, upper | {"fill": "tonexty", "fillcolor": BAND, "name": name}]

@@ -126,10 +126,7 @@ class Data:
 
     def open_alerts(self) -> pd.Series:
         """The number of alerts of each meter that nobody has judged, indexed by `meter_id`."""
-        if self.store is None:
-            return pd.Series(dtype="int64")
-        meters = self.store.read(states=OPEN)["meters"].explode()
-        return meters.value_counts()
+        return self.store.count_by_meter(OPEN) if self.store else pd.Series(dtype="int64")
 
     def recurring(self, meters: list[str]) -> pd.DataFrame:
         """Those of some meters whose hours lie outside their forecasts' bands too often, the worst first."""

@@ -10,10 +10,10 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import pandas as pd
-import plotly.graph_objects as go
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from loadprofiles.dashboard.charts import Figure
 from loadprofiles.dashboard.context import Context
 from loadprofiles.dashboard.language import UNKNOWN
 from loadprofiles.plots import cluster_color
@@ -100,13 +100,13 @@ def csv_link(context: Context, table: str) -> Component:
     )
 
 
-def chart(context: Context, name: str, figure: go.Figure, told: str, *, height: int = 320, csv: str = "") -> Component:
+def chart(context: Context, name: str, figure: Figure, told: str, *, height: int = 320, csv: str = "") -> Component:
     """A figure with its downloads.
 
     Args:
         context: Of the page.
         name: Its id on the page, and the name of its PNG.
-        figure: plotly's.
+        figure: What is drawn; see `charts`.
         told: What it shows, for those who cannot see it.
         height: In pixels.
         csv: The table behind it, for `csv_link`; empty: none.
@@ -117,8 +117,8 @@ def chart(context: Context, name: str, figure: go.Figure, told: str, *, height: 
         title=context.say("Download this chart as PNG"),
         **{"data-png": name, "type": "button"},
     )
-    figure.update_layout(separators=context.language.separators, height=height)
-    drawn = dcc.Graph(id=name, figure=figure, style={"height": f"{height}px"})
+    layout = figure["layout"] | {"separators": context.language.separators, "height": height}
+    drawn = dcc.Graph(id=name, figure=figure | {"layout": layout}, style={"height": f"{height}px"})
     links = [csv_link(context, csv)] if csv else []
     return html.Figure(
         [html.Div(drawn, role="img", **{"aria-label": told}), html.Figcaption([*links, png], className="tools")],

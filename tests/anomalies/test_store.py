@@ -395,6 +395,18 @@ class TestRead:
         assert store.precision().dtypes["precision"] == "float64"
 
 
+class TestCountByMeter:
+    def test_an_alert_of_a_group_is_one_of_each_member(self, store):
+        record(store, theft(3, meter="M1"), group(10, meters=("M1", "M2")), theft(20, meter="M3"))
+        judged = store.read().set_index("subject")["alert_id"]["M3"]
+        store.set_state(judged, "confirmed", "", "ana")
+        assert store.count_by_meter(["new", "seen"]).sort_index().to_dict() == {"M1": 2, "M2": 1}
+        assert store.count_by_meter(["confirmed"]).to_dict() == {"M3": 1}
+        assert store.count_by_meter(["dismissed"]).empty
+        with pytest.raises(ParameterError, match="state 'open' is none of"):
+            store.count_by_meter(["open"])
+
+
 class TestDeliveries:
     def test_what_was_told_is_told_again_only_when_it_goes_on(self, store):
         record(store, theft(3), theft(3, meter="M2"))

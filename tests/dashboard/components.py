@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import plotly.graph_objects as go
+from dash import dcc
 from dash.development.base_component import Component
 
 
@@ -29,6 +31,13 @@ def found(content: Any, kind: type[Component], **properties: Any) -> list[Any]:
         for each in walk(content)
         if isinstance(each, kind) and all(getattr(each, name, None) == value for name, value in properties.items())
     ]
+
+
+def figures(content: Any) -> dict[str, go.Figure]:
+    """The figures in some content by their ids, of which plotly has checked each value."""
+    graphs = found(content, dcc.Graph)
+    assert len({graph.id for graph in graphs}) == len(graphs)
+    return {graph.id: go.Figure(graph.figure) for graph in graphs}
 
 
 def cells(table: Any) -> list[list[str]]:

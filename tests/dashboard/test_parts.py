@@ -4,11 +4,11 @@ from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
 from dash import dcc, html
 
 from loadprofiles.dashboard import parts
+from loadprofiles.dashboard.charts import figure
 from loadprofiles.dashboard.context import Context
 from loadprofiles.dashboard.language import UNKNOWN, Language
 from loadprofiles.dashboard.state import View
@@ -146,12 +146,12 @@ def test_a_csv_is_of_the_same_view():
 
 
 def test_a_chart_can_be_saved_and_heard():
-    drawn = parts.chart(context(language="es"), "use", go.Figure(), "Use of 3 meters.", height=200, csv="customers")
+    drawn = parts.chart(context(language="es"), "use", figure([]), "Use of 3 meters.", height=200, csv="customers")
     assert getattr(found(drawn, html.Div, role="img")[0], "aria-label") == "Use of 3 meters."
     assert getattr(found(drawn, html.Button)[0], "data-png") == "use"
     assert found(drawn, html.A)[0].href == "download/customers.csv"
     graph = found(drawn, dcc.Graph)[0]
-    assert (graph.id, graph.style, graph.figure.layout.separators) == ("use", {"height": "200px"}, ",.")
+    assert (graph.id, graph.style, graph.figure["layout"]["separators"]) == ("use", {"height": "200px"}, ",.")
 
 
 def path_of(values):

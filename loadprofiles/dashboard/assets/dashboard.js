@@ -39,15 +39,21 @@
 
   /* Figures are drawn when they come into sight: a page has many, and each takes a tenth of a second. */
   let plotly;
-  const SCRIPT = "_dash-component-suites/plotly/package_data/plotly.min.js";
 
   function loadPlotly() {
     plotly = plotly || new Promise((resolve, reject) => {
-      const script = Object.assign(document.createElement("script"), { src: SCRIPT, onload: resolve, onerror: reject });
+      const script = Object.assign(document.createElement("script"), { src: "assets/plotly.js", onload: resolve, onerror: reject });
       document.head.append(script);
     });
     return plotly;
   }
+
+  // it takes longer than the rest of a page: begun early where figures come first, and for who is about to go there
+  const FIGURES_FIRST = "consumption";
+  if (window.location.pathname.endsWith(`/${FIGURES_FIRST}`)) { loadPlotly(); }
+  ["pointerover", "focusin"].forEach((kind) => document.addEventListener(kind, (event) => {
+    if (event.target.closest?.(`a[href^="${FIGURES_FIRST}"]`)) { loadPlotly(); }
+  }));
 
   async function draw(plot) {
     sight.unobserve(plot);

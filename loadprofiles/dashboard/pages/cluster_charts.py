@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import plotly.graph_objects as go
 
 from loadprofiles.dashboard import charts
+from loadprofiles.dashboard.charts import Figure, Trace
 from loadprofiles.dashboard.clusters import Floats
 from loadprofiles.dashboard.context import Context
 from loadprofiles.dashboard.pages.cluster_pictures import INNER, OUTER, clock, numbered
@@ -24,7 +24,6 @@ _WEEKS_A_YEAR: Final = 54
 _MOST_TEXTS: Final = 12
 """Clusters beside each other up to which cells have room for text."""
 
-_UPSIDE_DOWN: Final = {"autorange": "reversed", "showgrid": False, "zeroline": False}
 _TICKS: Final = ("00:00", "06:00", "12:00", "18:00")
 
 
@@ -34,53 +33,59 @@ def tinted(color: str, shown: float) -> str:
     return f"rgba({red}, {green}, {blue}, {shown})"
 
 
-def profile_figure(context: Context, cluster: int, values: Floats, bands: Floats | None) -> go.Figure:
+def profile_figure(context: Context, cluster: int, values: Floats, bands: Floats | None) -> Figure:
     """A representative with the spread of its cluster, to point at."""
     say, color = context.say, cluster_color(cluster)
     times = [clock(place, len(values)) for place in range(len(values))]
-    traces: list[go.Scatter] = []
+    traces: list[Trace] = []
     if bands is not None:
         traces += _band(context, times, (bands[0], bands[3]), tinted(color, OUTER), say("90 % of the days"))
         traces += _band(context, times, (bands[1], bands[2]), tinted(color, INNER), say("50 % of the days"))
-    line = {"color": color, "width": 2.5}
-    shown = {"name": say("representative"), "hovertemplate": "%{y:.3f}"}
-    traces.append(go.Scatter(x=times, y=values, mode="lines", line=line, **shown))
-    drawn = charts.figure(traces, x=say("local time"), y=say("energy, l2-normalised"), legend=True)
-    drawn.update_xaxes(tickvals=list(_TICKS))
-    return drawn
+    line: Trace = {
+        "type": "scatter",
+        "x": times,
+        "y": values,
+        "mode": "lines",
+        "line": {"color": color, "width": 2.5},
+        "name": say("representative"),
+        "hovertemplate": "%{y:.3f}",
+    }
+    unit, axis = say("energy, l2-normalised"), {"tickvals": list(_TICKS)}
+    return charts.figure([*traces, line], x=say("local time"), y=unit, legend=True, xaxis=axis)
 
 
-def _band(context: Context, x: list[str], edges: tuple[Floats, Floats], color: str, name: str) -> list[go.Scatter]:
+def _band(context: Context, x: list[str], edges: tuple[Floats, Floats], color: str, name: str) -> list[Trace]:
     """A band that says where it begins and ends."""
     number = context.language.number
     ends = [f"{number(low, 3)} – {number(high, 3)}" for low, high in zip(*edges, strict=True)]
-    shape: dict[str, Any] = {"x": x, "mode": "lines", "line": {"width": 0}, "name": name}
+    shared: Trace = {"type": "scatter", "x": x, "mode": "lines", "line": {"width": 0}, "name": name}
     words = {"text": ends, "hovertemplate": "%{text}"}
     return [
-        go.Scatter(y=edges[0], showlegend=False, hoverinfo="skip", **shape),
-        go.Scatter(y=edges[1], fill="tonexty", fillcolor=color, **words, **shape),
+        {**shared, "y": edges[0], "showlegend": False, "hoverinfo": "skip"},
+        {**shared, "y": edges[1], "fill": "tonexty", "fillcolor": color, **words},
     ]
 
 
-def sizes_figure(context: Context, names: Mapping[int, str], days: pd.Series) -> go.Figure:
+def sizes_figure(context: Context, names: Mapping[int, str], days: pd.Series) -> Figure:
     """How many days are in each cluster, indexed by its number."""
     language, total = context.language, max(1, int(days.sum()))
     labels = [label(numbered(context, names, int(cluster)), _NAME_WIDTH) for cluster in days.index]
     shares = [language.percent(count / total) for count in days]
-    bars = go.Bar(
-        x=days.to_numpy(),
-        y=list(range(len(days))),
-        orientation="h",
-        marker={"color": [cluster_color(int(cluster)) for cluster in days.index]},
-        text=[language.number(count) for count in days],
-        textposition="outside",
-        customdata=list(zip(labels, shares, strict=True)),
-        hovertemplate="%{customdata[0]}: %{text} (%{customdata[1]})<extra></extra>",
-    )
-    drawn = charts.figure([bars], x=context.say("days"), hovermode="closest")
-    drawn.update_xaxes(range=[0, 1.25 * max(1, int(days.max()))], tickformat=",d", nticks=5)
-    drawn.update_yaxes(**_UPSIDE_DOWN, tickvals=list(range(len(days))), ticktext=labels)
-    return drawn
+    places = list(range(len(days)))
+    bars: Trace = {
+        "type": "bar",
+        "x": days.to_numpy(),
+        "y": places,
+        "orientation": "h",
+        "marker": {"color": [cluster_color(int(cluster)) for cluster in days.index]},
+        "text": [language.number(count) for count in days],
+        "textposition": "outside",
+        "customdata": list(zip(labels, shares, strict=True)),
+        "hovertemplate": "%{customdata[0]}: %{text} (%{customdata[1]})<extra></extra>",
+    }
+    x_axis = {"range": [0, 1.25 * max(1, int(days.max()))], "tickformat": ",d", "nticks": 5}
+    y_axis = {**charts.UPSIDE_DOWN, "tickvals": places, "ticktext": labels}
+    return charts.figure([bars], x=context.say("days"), hovermode="closest", xaxis=x_axis, yaxis=y_axis)
 
 
 def sizes_height(days: pd.Series) -> int:
@@ -88,7 +93,7 @@ def sizes_height(days: pd.Series) -> int:
     return 60 + _BAR_HEIGHT * len(days)
 
 
-def curve_figure(context: Context, curve: pd.DataFrame, chosen: int) -> go.Figure:
+def curve_figure(context: Context, curve: pd.DataFrame, chosen: int) -> Figure:
     """The silhouette by number of clusters, the chosen one marked."""
     values = curve["silhouette"].to_numpy(np.float64)
     is_chosen = (curve["k"] == chosen).to_numpy()
@@ -97,23 +102,23 @@ def curve_figure(context: Context, curve: pd.DataFrame, chosen: int) -> go.Figur
         "color": np.where(is_chosen, charts.ALARM, charts.EXPECTED),
         "symbol": np.where(is_chosen, "diamond", "circle"),
     }
-    line = go.Scatter(
-        x=curve["k"].to_numpy(),
-        y=values,
-        mode="lines+markers",
-        line={"color": charts.EXPECTED},
-        marker=marker,
-        hovertemplate="%{y:.3f}<extra></extra>",
-    )
-    drawn = charts.figure([line], x=context.say("number of clusters"), y=context.say("silhouette"))
-    drawn.update_xaxes(dtick=1 if len(curve) < _MOST_TEXTS else None)
-    drawn.update_yaxes(rangemode="normal")
-    return drawn
+    line: Trace = {
+        "type": "scatter",
+        "x": curve["k"].to_numpy(),
+        "y": values,
+        "mode": "lines+markers",
+        "line": {"color": charts.EXPECTED},
+        "marker": marker,
+        "hovertemplate": "%{y:.3f}<extra></extra>",
+    }
+    axes: dict[str, Any] = {
+        "xaxis": {"dtick": 1} if len(curve) < _MOST_TEXTS else {},
+        "yaxis": {"rangemode": "normal"},
+    }
+    return charts.figure([line], x=context.say("number of clusters"), y=context.say("silhouette"), **axes)
 
 
-def _cells(
-    clusters: npt.NDArray[Any], shown: float, text: npt.NDArray[Any] | None = None, **options: Any
-) -> go.Heatmap:
+def _cells(clusters: npt.NDArray[Any], shown: float, text: npt.NDArray[Any] | None = None, **options: Any) -> Trace:
     """Cells in their clusters' colours; NaN: none."""
     used = np.unique(clusters[np.isfinite(clusters)])
     places = np.where(np.isfinite(clusters), np.searchsorted(used, clusters), np.nan)
@@ -121,12 +126,11 @@ def _cells(
     colors = [tinted(cluster_color(int(cluster)), shown) for cluster in used] or ["rgba(0,0,0,0)"]
     scale = [[(place + side) / n_used, color] for place, color in enumerate(colors) for side in (0, 1)]
     named = {} if text is None else {"text": text.tolist(), "texttemplate": "%{text}"}
-    return go.Heatmap(
-        z=places, zmin=-0.5, zmax=n_used - 0.5, colorscale=scale, showscale=False, hoverongaps=False, **named, **options
-    )
+    colored = {"zmin": -0.5, "zmax": n_used - 0.5, "colorscale": scale, "showscale": False, "hoverongaps": False}
+    return {"type": "heatmap", "z": places, **colored, **named, **options}
 
 
-def calendar_figure(context: Context, names: Mapping[int, str], calendar: pd.DataFrame) -> go.Figure:
+def calendar_figure(context: Context, names: Mapping[int, str], calendar: pd.DataFrame) -> Figure:
     """The most frequent cluster of each month and weekday, as `summaries.meter_calendar` has it."""
     clusters = calendar["cluster"].to_numpy(np.float64, na_value=np.nan)
     text = np.array([["" if np.isnan(value) else f"{value:.0f}" for value in row] for row in clusters], dtype=object)
@@ -151,13 +155,11 @@ def calendar_figure(context: Context, names: Mapping[int, str], calendar: pd.Dat
         xgap=2,
         ygap=2,
     )
-    drawn = charts.figure([cells], hovermode="closest")
-    drawn.update_xaxes(showgrid=False, side="top")
-    drawn.update_yaxes(**_UPSIDE_DOWN)
-    return drawn
+    x_axis = {"showgrid": False, "side": "top"}
+    return charts.figure([cells], hovermode="closest", xaxis=x_axis, yaxis=charts.UPSIDE_DOWN)
 
 
-def days_figure(context: Context, names: Mapping[int, str], days: pd.DataFrame) -> go.Figure:
+def days_figure(context: Context, names: Mapping[int, str], days: pd.DataFrame) -> Figure:
     """The cluster of each day: a column a week, a row a weekday, the years below each other."""
     months, dates = context.language.months(), pd.DatetimeIndex(days["date"])
     labels = {cluster: label(numbered(context, names, cluster)) for cluster in days["cluster"].unique()}
@@ -174,12 +176,11 @@ def days_figure(context: Context, names: Mapping[int, str], days: pd.DataFrame) 
         for day, cluster in zip(dates, days["cluster"], strict=True)
     ]
     cells = _cells(clusters, 1, customdata=words.tolist(), hovertemplate="%{customdata}<extra></extra>", xgap=1, ygap=1)
-    drawn = charts.figure([cells], hovermode="closest")
     starts = [(date(2001, month, 1) - date(2001, 1, 1)) / timedelta(weeks=1) for month in range(1, 13)]
-    drawn.update_xaxes(tickvals=starts, ticktext=months, showgrid=False, range=[-0.5, _WEEKS_A_YEAR - 0.5])
+    x_axis = {"tickvals": starts, "ticktext": months, "showgrid": False, "range": [-0.5, _WEEKS_A_YEAR - 0.5]}
     middles = [block * (_WEEK + 1) + _WEEK // 2 for block in range(len(years))]
-    drawn.update_yaxes(**_UPSIDE_DOWN, tickvals=middles, ticktext=[str(year) for year in years])
-    return drawn
+    y_axis = {**charts.UPSIDE_DOWN, "tickvals": middles, "ticktext": [str(year) for year in years]}
+    return charts.figure([cells], hovermode="closest", xaxis=x_axis, yaxis=y_axis)
 
 
 def days_height(days: pd.DataFrame) -> int:
@@ -187,7 +188,7 @@ def days_height(days: pd.DataFrame) -> int:
     return 50 + 14 * (_WEEK + 1) * int(days["date"].dt.year.nunique())
 
 
-def shares_figure(context: Context, table: pd.DataFrame, across: str, up: str) -> go.Figure:
+def shares_figure(context: Context, table: pd.DataFrame, across: str, up: str) -> Figure:
     """Which share of a cluster's days (rows) is in which cluster of another clustering (columns), in percent."""
     language = context.language
     counts = table.to_numpy(np.float64)
@@ -202,24 +203,24 @@ def shares_figure(context: Context, table: pd.DataFrame, across: str, up: str) -
             other=columns[place[1]],
         )
     text = np.where(shares >= 0.005, np.char.mod("%.0f", 100 * shares), "")
-    cells = go.Heatmap(
-        z=shares,
-        x=list(range(len(columns))),
-        y=list(range(len(table))),
-        zmin=0,
-        zmax=1,
-        colorscale=[[0, tinted(charts.EXPECTED, 0.03)], [1, tinted(charts.EXPECTED, 0.6)]],
-        showscale=False,
-        xgap=1,
-        ygap=1,
-        customdata=words.tolist(),
-        text=text.tolist(),
-        texttemplate="%{text}" if len(columns) <= _MOST_TEXTS else None,
-        hovertemplate="%{customdata}<extra></extra>",
-    )
-    drawn = charts.figure([cells], x=label(across), y=label(up), hovermode="closest")
+    cells: Trace = {
+        "type": "heatmap",
+        "z": shares,
+        "x": list(range(len(columns))),
+        "y": list(range(len(table))),
+        "zmin": 0,
+        "zmax": 1,
+        "colorscale": [[0, tinted(charts.EXPECTED, 0.03)], [1, tinted(charts.EXPECTED, 0.6)]],
+        "showscale": False,
+        "xgap": 1,
+        "ygap": 1,
+        "customdata": words.tolist(),
+        "text": text.tolist(),
+        "texttemplate": "%{text}" if len(columns) <= _MOST_TEXTS else "",
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
     numbers = [name.partition(" ")[0] if name[:1].isdigit() else name for name in columns]
-    drawn.update_xaxes(tickvals=list(range(len(columns))), ticktext=numbers, showgrid=False)
+    x_axis = {"tickvals": cells["x"], "ticktext": numbers, "showgrid": False}
     named = [label(str(name), _NAME_WIDTH) for name in table.index]
-    drawn.update_yaxes(**_UPSIDE_DOWN, tickvals=list(range(len(table))), ticktext=named)
-    return drawn
+    y_axis = {**charts.UPSIDE_DOWN, "tickvals": cells["y"], "ticktext": named}
+    return charts.figure([cells], x=label(across), y=label(up), hovermode="closest", xaxis=x_axis, yaxis=y_axis)

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from dash import html
 from dash.development.base_component import Component
 
 from loadprofiles.dashboard import charts, parts
+from loadprofiles.dashboard.charts import Figure, Trace
 from loadprofiles.dashboard.context import Context
 from loadprofiles.dashboard.cube import SLOT_HOURS, DailyEnergy, Meters, PeakSlot, Period
 from loadprofiles.dashboard.pages import customer_cards, customer_charts, customer_tables, rhythm
@@ -173,7 +173,7 @@ def _customers_section(context: Context, energy: pd.DataFrame) -> Component:
     return parts.section(say("Energy by customer"), html.Div([chart, table], className="two"))
 
 
-def _bars(context: Context, largest: pd.DataFrame, others: float, n_others: int) -> tuple[go.Figure, int]:
+def _bars(context: Context, largest: pd.DataFrame, others: float, n_others: int) -> tuple[Figure, int]:
     """A bar a customer, from the largest down, and one for all others; and how many there are."""
     kwh = [float(value) for value in largest["kwh"].fillna(0)]
     names = [label(str(meter), _LABEL_WIDTH) for meter in largest["meter_id"]]
@@ -185,7 +185,7 @@ def _bars(context: Context, largest: pd.DataFrame, others: float, n_others: int)
         text = context.language.energy(float(others))
         texts.append(text if is_drawn else context.say("{energy}, too long to be drawn", energy=text))
     places = list(range(len(kwh)))
-    bars = {
+    bars: Trace = {
         "type": "bar",
         "x": kwh,
         "y": places,
@@ -200,11 +200,14 @@ def _bars(context: Context, largest: pd.DataFrame, others: float, n_others: int)
     least, most = min(0.0, *kwh), max(0.0, *kwh)
     room = 0.35 * (most - least or 1)
     axes: dict[str, Any] = {
-        "xaxis_range": [least - (room if least else 0), most + room],
-        "xaxis_tickformat": charts.TICKS,
-        "yaxis": {"tickvals": places, "ticktext": names, "range": [len(kwh) - 0.4, -0.6], "ticklabelstandoff": 4},
-        "yaxis_showgrid": False,
-        "yaxis_zeroline": False,
+        "xaxis": {"range": [least - (room if least else 0), most + room], "tickformat": charts.TICKS},
+        "yaxis": {
+            "tickvals": places,
+            "ticktext": names,
+            "range": [len(kwh) - 0.4, -0.6],
+            "showgrid": False,
+            "zeroline": False,
+        },
     }
     return charts.figure([bars], x=context.say("kWh"), hovermode="closest", bargap=0.25, **axes), len(kwh)
 
@@ -236,7 +239,7 @@ def _days_section(context: Context, days: DailyEnergy) -> Component:
     keep = downsampled(pd.DatetimeIndex(dates), kwh, MOST_POINTS)
     first_hour, end_hour = context.view.hours
     hover = say("{energy} kWh of {customers} customers", energy="%{y:,.4~r}", customers="%{customdata:,.1~f}")
-    line = {
+    line: Trace = {
         "type": "scatter",
         "x": np.datetime_as_string(dates[keep], unit="D"),
         "y": kwh[keep],
@@ -245,7 +248,7 @@ def _days_section(context: Context, days: DailyEnergy) -> Component:
         "line": {"color": charts.ACTUAL, "width": 1.5},
         "hovertemplate": f"{hover}<extra></extra>",
     }
-    drawn = charts.figure([line], y=say("kWh a day"), xaxis_hoverformat=DAYS_FORMAT, yaxis_tickformat=charts.TICKS)
+    drawn = charts.over_time([line], DAYS_FORMAT, y=say("kWh a day"))
     told = say(
         "Energy by day: from {least} to {most}, {mean} in the mean.",
         least=language.energy(np.nanmin(kwh)),

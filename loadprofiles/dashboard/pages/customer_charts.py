@@ -1,13 +1,12 @@
 """Charts of one customer: hours with forecasts and what is anomalous, days with what was expected, voltages."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import plotly.graph_objects as go
 from dash import html
 from dash.development.base_component import Component
 
@@ -59,7 +58,7 @@ def hours_section(context: Context) -> Component:
         *_forecast_traces(context, forecasts, minutes),
         *_outside_traces(context, forecasts, minutes),
     ]
-    drawn = _figure(traces, _HOURS_FORMAT, x=_time_title(context), y=say("kWh an hour"))
+    drawn = charts.over_time(traces, _HOURS_FORMAT, legend=True, x=_time_title(context), y=say("kWh an hour"))
     notes = _hours_notes(context, minutes, not forecasts.empty)
     chart = parts.chart(context, "consumption", drawn, told, height=380, csv="consumption")
     return parts.section(heading, periods, chart, note=" ".join(notes), tools=tools)
@@ -196,19 +195,13 @@ def _line(x: Any, y: cs.Floats, shape: str, name: str, color: str, **options: An
     # a run of few intervals is a point rather than a line
     is_dotted = shape == "hv" and len(y) < (_SHORT_RUN + 2) * runs
     drawn = {"mode": "lines+markers" if is_dotted else "lines", "line": {"color": color, "width": 1.2, "shape": shape}}
-    trace = {"type": "scatter", "x": x, "y": y.astype(np.float32), "name": name, "marker": {"size": 4, "color": color}}
+    trace = {"type": "scatter", "x": x, "y": y, "name": name, "marker": {"size": 4, "color": color}}
     return trace | drawn | options
 
 
 def _marks(x: Any, y: cs.Floats, name: str, color: str, symbol: str = "circle", **options: Any) -> Trace:
     marker = {"color": color, "size": 7, "symbol": symbol}
     return {"type": "scatter", "x": x, "y": y, "mode": "markers", "name": name, "marker": marker} | options
-
-
-def _figure(traces: Sequence[Trace], hover: str, **options: Any) -> go.Figure:
-    """A chart over time with a legend, which names the lines in the order in which they are drawn."""
-    order = {"legend_traceorder": "normal", "xaxis_hoverformat": hover, "yaxis_tickformat": charts.TICKS}
-    return charts.figure(traces, legend=True, **(order | options))
 
 
 def _time_title(context: Context) -> str:
@@ -236,7 +229,7 @@ def days_section(context: Context) -> Component:
         faults=language.number(int((days["fault"] != "").sum())),
     )
     traces = list(_day_traces(context, days))
-    drawn = _figure(traces, DAYS_FORMAT, y=say("kWh a day"))
+    drawn = charts.over_time(traces, DAYS_FORMAT, legend=True, y=say("kWh a day"))
     chart = parts.chart(context, "consumption-days", drawn, told, height=340, csv="consumption_days")
     return parts.section(heading, chart, note=note)
 
@@ -329,7 +322,8 @@ def voltages_section(context: Context) -> Component:
         )
         for place, name in enumerate(names)
     ]
-    drawn = _figure(traces, _HOURS_FORMAT, x=_time_title(context), y=say("volts"), yaxis_rangemode="normal")
+    axes = {"x": _time_title(context), "y": say("volts"), "yaxis": {"rangemode": "normal"}}
+    drawn = charts.over_time(traces, _HOURS_FORMAT, legend=True, **axes)
     told = " ".join(spreads)
     return parts.section(heading, parts.chart(context, "voltages", drawn, told, height=280, csv="voltages"), note=told)
 

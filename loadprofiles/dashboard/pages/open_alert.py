@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from dash import dcc, html
 from dash.development.base_component import Component
 
 from loadprofiles.anomalies.alert import FAULT, GROUP
 from loadprofiles.anomalies.states import CONFIRMED, DISMISSED, NEW, SEEN
 from loadprofiles.dashboard import charts, parts
+from loadprofiles.dashboard.charts import Trace
 from loadprofiles.dashboard.context import Context
 from loadprofiles.dashboard.judging import NAME_LENGTH, NOTE_LENGTH
 from loadprofiles.dashboard.language import UNKNOWN
@@ -221,6 +221,11 @@ def _shade(row: Any) -> dict[str, Any]:
     }
 
 
+def _line(x: pd.DatetimeIndex, y: Floats, name: str, color: str, **options: Any) -> Trace:
+    line = {"color": color, "width": 1.5}
+    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "name": name, "line": line} | options
+
+
 def _energy(context: Context, row: Any, days: AlertDays, place: int, alerted: pd.DataFrame) -> Component:
     """What was metered of a meter and expected, day by day."""
     say, language = context.say, context.language
@@ -237,21 +242,19 @@ def _energy(context: Context, row: Any, days: AlertDays, place: int, alerted: pd
     kwh = "%{y:,.1f} kWh"
     traces = [
         *charts.band(x, low, high, say("90 % band")),
-        go.Scatter(
-            x=x, y=expected, mode="lines", name=say("expected"), line={"color": charts.EXPECTED, "width": 1.5},
-            hovertemplate=kwh,
-        ),
-        go.Scatter(
-            x=x, y=actual, mode="lines+markers", name=say("metered"), line={"color": charts.ACTUAL, "width": 1.5},
-            marker={"size": 4}, hovertemplate=kwh,
-        ),
-        go.Scatter(
-            x=x[during], y=seen, mode="markers", name=say("metered, days of the alert"), hoverinfo="skip",
+        _line(x, expected, say("expected"), charts.EXPECTED, hovertemplate=kwh),
+        _line(x, actual, say("metered"), charts.ACTUAL, mode="lines+markers", marker={"size": 4}, hovertemplate=kwh),
+        _line(
+            x[during],
+            seen,
+            say("metered, days of the alert"),
+            charts.ALARM,
+            mode="markers",
+            hoverinfo="skip",
             marker={"color": charts.ALARM, "size": 8, "symbol": np.where(is_beyond, "triangle-up", "circle")},
         ),
-    ]  # fmt: skip
-    drawn = charts.figure(traces, y=say("kWh a day"), legend=True, shapes=[_shade(row)])
-    drawn.update_yaxes(range=limits)
+    ]
+    drawn = charts.figure(traces, y=say("kWh a day"), legend=True, shapes=[_shade(row)], yaxis={"range": limits})
     told = say(
         "Energy of {meter} by day: on the days of the alert {actual} were metered, {expected} expected.",
         meter=meter,
@@ -267,16 +270,17 @@ def _scores(context: Context, row: Any, days: AlertDays) -> Component:
     say = context.say
     score, threshold = days.median("score"), days.median("threshold")
     above = score > threshold
-    traces = [
-        go.Bar(
-            x=days.dates, y=score, name=say("score"), hovertemplate="%{y:,.2f}",
-            marker={"color": np.where(above, charts.ALARM, charts.ACTUAL)},
-        ),
-        go.Scatter(
-            x=days.dates, y=threshold, mode="lines", name=say("threshold"), hovertemplate="%{y:,.2f}",
-            line={"color": charts.EXPECTED, "width": 1.5, "dash": "dash"},
-        ),
-    ]  # fmt: skip
+    number = "%{y:,.2f}"
+    bars: Trace = {
+        "type": "bar",
+        "x": days.dates,
+        "y": score,
+        "name": say("score"),
+        "marker": {"color": np.where(above, charts.ALARM, charts.ACTUAL)},
+        "hovertemplate": number,
+    }
+    line = {"color": charts.EXPECTED, "width": 1.5, "dash": "dash"}
+    traces = [bars, _line(days.dates, threshold, say("threshold"), charts.EXPECTED, line=line, hovertemplate=number)]
     drawn = charts.figure(traces, y=say("score"), legend=True, shapes=[_shade(row)])
     told = say("Scores by day; days above the threshold: {count}.", count=int(above.sum()))
     heading = say("Score, median of its customers") if len(days.meters) > 1 else say("Score")
@@ -297,20 +301,16 @@ def _compared(context: Context, row: Any, days: AlertDays, ratios: pd.DataFrame)
         (median, say("others, median"), charts.OTHER),
         (own, say("this alert"), charts.ALARM),
     ):
-        traces.append(
-            go.Scatter(
-                x=days.dates, y=np.clip(values, 1 / top, top), customdata=values, mode="lines", name=name,
-                line={"color": color, "width": 1.8}, hovertemplate="%{customdata:,.0%}",
-            )
-        )  # fmt: skip
+        clipped = np.clip(values, 1 / top, top)
+        traces.append(_line(days.dates, clipped, name, color, customdata=values, hovertemplate="%{customdata:,.0%}"))
     ticks = [ratio for ratio in _RATIOS if 1 / top <= ratio <= top]
-    drawn = charts.figure(traces, y=say("metered of expected"), legend=True, shapes=[_shade(row)])
-    drawn.update_yaxes(
-        type="log",
-        range=[-np.log10(top), np.log10(top)],
-        tickvals=ticks,
-        ticktext=[language.percent(tick, 1 if tick < _RATIOS[1] else 0) for tick in ticks],
-    )
+    axis = {
+        "type": "log",
+        "range": [-np.log10(top), np.log10(top)],
+        "tickvals": ticks,
+        "ticktext": [language.percent(tick, 1 if tick < _RATIOS[1] else 0) for tick in ticks],
+    }
+    drawn = charts.figure(traces, y=say("metered of expected"), legend=True, shapes=[_shade(row)], yaxis=axis)
     usual = float(np.nanmedian(median[days.during])) if np.isfinite(median[days.during]).any() else np.nan
     told = say(
         "Metered of expected: on the days of the alert the others of the sector used {share} in the median.",

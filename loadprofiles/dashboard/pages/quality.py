@@ -6,14 +6,13 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from dash import html
 from dash.development.base_component import Component
 
 from loadprofiles import corrections as c
 from loadprofiles import readings as r
 from loadprofiles.dashboard import parts
-from loadprofiles.dashboard.charts import figure
+from loadprofiles.dashboard.charts import UPSIDE_DOWN, Trace, figure
 from loadprofiles.dashboard.context import Context
 from loadprofiles.dashboard.language import UNKNOWN
 from loadprofiles.dashboard.series import load_series
@@ -241,9 +240,8 @@ def _worst(context: Context, report: pd.DataFrame) -> list[Component]:
         barmode="stack",
         hovermode="y unified",
         bargap=0.25,
-        legend_traceorder="normal",
+        yaxis=UPSIDE_DOWN | {"tickvals": places, "ticktext": names, "rangemode": "normal"},
     )
-    drawn.update_yaxes(tickvals=places, ticktext=names, autorange="reversed", showgrid=False, rangemode="normal")
     worst = doubted.iloc[0]
     told = context.say(
         "Share of readings that are not as measured, of {count} meters; most has {meter}: {percent}.",
@@ -257,7 +255,7 @@ def _worst(context: Context, report: pd.DataFrame) -> list[Component]:
 
 def _bars(
     context: Context, shares: pd.DataFrame, placed: Callable[[pd.Series], Mapping[str, Any]], hover: str
-) -> list[go.Bar]:
+) -> list[Trace]:
     """The bars of each quality that occurs, but of what is as measured, to be stacked."""
     words = _quality_words(context)
     bars = []
@@ -267,12 +265,13 @@ def _bars(
         group = name.partition("_")[0]
         number = [each for each in _DOUBTED if each.startswith(group)].index(name)
         bars.append(
-            go.Bar(
+            {
+                "type": "bar",
                 **placed(shares[name]),
-                name=words[name],
-                marker={"color": _COLORS[group], "line": {"width": 0}, "pattern": {"shape": _PATTERNS[number]}},
-                hovertemplate=f"{words[name]}: {hover}<extra></extra>",
-            )
+                "name": words[name],
+                "marker": {"color": _COLORS[group], "line": {"width": 0}, "pattern": {"shape": _PATTERNS[number]}},
+                "hovertemplate": f"{words[name]}: {hover}<extra></extra>",
+            }
         )
     return bars
 
@@ -514,9 +513,8 @@ def _months(context: Context, meter: str) -> list[Component]:
     names = context.language.months()
     months = [f"{names[month.month - 1]} {month.year}" for month in shares.index]
     bars = _bars(context, shares, lambda share: {"x": months, "y": share}, "%{y:,.1f} %")
-    drawn = figure(bars, y=context.say("share of the readings, %"), legend=True, barmode="stack", bargap=0.15)
-    drawn.update_layout(legend_traceorder="normal")
-    drawn.update_xaxes(type="category", showgrid=False)
+    unit, axis = context.say("share of the readings, %"), {"type": "category", "showgrid": False}
+    drawn = figure(bars, y=unit, legend=True, barmode="stack", bargap=0.15, xaxis=axis)
     doubted = shares[[*_DOUBTED]].sum(axis=1)
     worst = int(doubted.to_numpy().argmax())
     told = context.say(

@@ -59,7 +59,7 @@ def _hours_chart(context: Context, by_hour: Floats, slot: PeakSlot | None) -> Co
         least=language.hours(lowest, lowest + 1),
         low=language.energy(by_hour[lowest]),
     )
-    axes: dict[str, Any] = {"xaxis": _hour_axis(), "yaxis_tickformat": charts.TICKS, "bargap": 0.15}
+    axes: dict[str, Any] = {"xaxis": _hour_axis(), "yaxis": {"tickformat": charts.TICKS}, "bargap": 0.15}
     bars = _hour_bars(context, by_hour, slot.first_hour if slot else None, unit)
     drawn = charts.figure([bars], x=say("hour of the day"), y=unit, hovermode="closest", **axes)
     return parts.chart(context, "energy-by-hour", drawn, told, height=300, csv="energy_by_hour")

@@ -15,18 +15,8 @@ from loadprofiles.dashboard.data import Data
 from loadprofiles.dashboard.language import UNKNOWN
 from loadprofiles.dashboard.pages import alerts, open_alert
 from loadprofiles.errors import InputError
-from tests.dashboard.components import cards, cells, found, walk, words
-from tests.dashboard.small import METERS, ODD, PARTS, alert_ids, april, small_context, small_data
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return small_data(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory):
-    return small_data(tmp_path_factory.mktemp("bare"), without=PARTS)
+from tests.dashboard.components import cards, cells, figures, found, walk, words
+from tests.dashboard.small import METERS, ODD, alert_ids, april, small_context
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +77,6 @@ def links(content):
 
 def query_of(href):
     return {name: value for name, (value,) in parse_qs(urlsplit(href).query).items()}
-
-
-def charts(content):
-    return {graph.id: graph.figure for graph in found(content, dcc.Graph)}
 
 
 def judging(content):
@@ -263,7 +249,7 @@ class TestOpenAlert:
         assert query_of(told["Close"]) == {"sector": "Bakery", "state": "new"}
 
     def test_shows_its_days_beside_what_was_expected(self, theft):
-        shown = charts(theft)
+        shown = figures(theft)
         assert list(shown) == ["alert-energy-1", "alert-scores", "alert-peers"]
         traces = {trace.name: trace for trace in shown["alert-energy-1"].data if trace.name}
         marked = traces["metered, days of the alert"]
@@ -277,7 +263,7 @@ class TestOpenAlert:
         assert getattr(told, "aria-label").endswith("77.5 kWh were metered, 155.0 kWh expected.")
 
     def test_shows_scores_and_the_others_of_its_sector(self, theft):
-        shown = charts(theft)
+        shown = figures(theft)
         score, threshold = shown["alert-scores"].data
         high = pd.DatetimeIndex(score.x)[score.y > 0.7]
         assert [april(day) for day in (10, 20)] == [high[0].date(), high[5].date()]
@@ -292,10 +278,10 @@ class TestOpenAlert:
         shown = group
         assert words(found(shown, html.H2)) == "2 customers, 20 Apr 2024 – 23 Apr 2024"
         assert [words(each) for each in found(shown, html.H4)] == ["M1", "M2"]
-        assert list(charts(shown)) == ["alert-energy-1", "alert-energy-2", "alert-scores"]
+        assert list(figures(shown)) == ["alert-energy-1", "alert-energy-2", "alert-scores"]
         days = [
             len(trace.x)
-            for figure in charts(shown).values()
+            for figure in figures(shown).values()
             for trace in figure.data
             if trace.name == "metered, days of the alert"
         ]
@@ -316,19 +302,19 @@ class TestOpenAlert:
         assert cards(shown) == {
             "Expected": UNKNOWN, "Metered": UNKNOWN, "Missing": UNKNOWN, "Money": "0.00", "How rare": "a rule",
         }  # fmt: skip
-        assert charts(shown)
+        assert figures(shown)
 
     def test_without_a_sector_has_no_peers_and_a_name_is_never_markup(self, data, ids):
         shown = opened(data, ids, ODD)
-        assert list(charts(shown)) == ["alert-energy-1", "alert-scores"]
-        for figure in charts(shown).values():
+        assert list(figures(shown)) == ["alert-energy-1", "alert-scores"]
+        for figure in figures(shown).values():
             assert "<b>x" not in json.dumps(figure, cls=plotly.utils.PlotlyJSONEncoder)
 
     def test_a_day_beyond_the_axis_is_marked_at_its_end(self, data, ids, monkeypatch):
         table = data.results.judged_days_between(["M1"], april(1), april(29), open_alert._COLUMNS)
         table.loc[pd.to_datetime(table["date"]).dt.date == april(12), "actual_kwh"] = 90_000.0
         monkeypatch.setattr(data.results, "judged_days_between", lambda *_: table)
-        figure = charts(opened(data, ids, "M1"))["alert-energy-1"]
+        figure = figures(opened(data, ids, "M1"))["alert-energy-1"]
         marked = next(trace for trace in figure.data if trace.name == "metered, days of the alert")
         top = figure.layout.yaxis.range[1]
         assert top < 100
@@ -354,7 +340,7 @@ class TestOpenAlert:
     def test_of_another_run_has_no_charts(self, data, ids, monkeypatch):
         monkeypatch.setattr(data.results, "file", lambda *_: None)
         shown = opened(data, ids, "M1")
-        assert not charts(shown)
+        assert not figures(shown)
         assert "it is of another run" in words(shown)
 
     def test_says_what_people_have_said_of_it_as_text(self, data, ids, theft):

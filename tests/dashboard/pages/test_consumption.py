@@ -18,20 +18,10 @@ from loadprofiles.dashboard.pages import consumption, customer_charts
 from loadprofiles.dashboard.pages import customer_series as cs
 from loadprofiles.dashboard.pages.customer_series import Window
 from loadprofiles.readings import QUALITY_DTYPE, open_readings, write_readings
-from tests.dashboard.components import cards, cells, found, words
-from tests.dashboard.small import BACKTEST_DAYS, DAYS, FIRST_DAY, LAST_DAY, ODD, PARTS, small_context, small_data
+from tests.dashboard.components import cards, cells, figures, found, words
+from tests.dashboard.small import BACKTEST_DAYS, DAYS, FIRST_DAY, LAST_DAY, ODD, small_context
 
 ALL_DAY = (0, 24)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return small_data(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory):
-    return small_data(tmp_path_factory.mktemp("bare"), without=PARTS)
 
 
 @cache
@@ -44,8 +34,7 @@ def table(data, name, query=""):
 
 
 def figure(page, name):
-    (graph,) = found(page, dcc.Graph, id=name)
-    return graph.figure
+    return figures(page)[name]
 
 
 def told(page, name):
@@ -54,7 +43,7 @@ def told(page, name):
 
 
 def graphs(page):
-    return [each.id for each in found(page, dcc.Graph)]
+    return list(figures(page))
 
 
 def trace(drawn, name):
@@ -241,7 +230,7 @@ def test_every_point_outside_the_band_is_marked(data):
     assert len(marks.x) == forecasts["outside"].sum() == data.meters.loc["M1", "hours_outside"]
     low = forecasts["actual_kwh"] < forecasts["low_kwh"]
     high = forecasts["actual_kwh"] > forecasts["high_kwh"]
-    assert sorted(marks.y) == pytest.approx(sorted(forecasts.loc[low | high, "actual_kwh"]))
+    assert sorted(marks.y) == pytest.approx(sorted(forecasts.loc[low | high, "actual_kwh"]), abs=1e-5)
     assert f"{len(marks.x)} intervals of forecasts lie outside" in told(page, "consumption")
 
 

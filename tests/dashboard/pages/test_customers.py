@@ -12,23 +12,12 @@ from loadprofiles.dashboard.data import Data
 from loadprofiles.dashboard.language import UNKNOWN
 from loadprofiles.dashboard.pages import customers
 from tests.dashboard.components import cards, cells, found, walk, words
-from tests.dashboard.small import METERS, ODD, SmallResults, small_context, small_data
+from tests.dashboard.small import METERS, ODD, SmallResults, small_context
 
 SORTED = (
     "meter_id", "sector", "cluster", "energy_kwh", "kwh_per_day", "wape_percent", "mape_percent", "hours_outside",
     "open_alerts", "measured_percent", "findings",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return small_data(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bare")
-    return small_data(folder, without=("readings", "clusters", "forecasts", "alerts", "sectors", "voltages"))
 
 
 def render(data, query="", language="en"):

@@ -11,16 +11,11 @@ from loadprofiles.dashboard.data import Data
 from loadprofiles.dashboard.language import UNKNOWN
 from loadprofiles.dashboard.pages import quality
 from loadprofiles.report import KINDS
-from tests.dashboard.components import cards, cells, found, walk, words
+from tests.dashboard.components import cards, cells, figures, found, walk, words
 from tests.dashboard.small import ODD, SmallResults, small_context, small_data
 
 MARKUP = "<i>y</i>"
 ODD_QUERY = "customer=%3Cb%3Ex%3C/b%3E%26%24"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return small_data(tmp_path_factory.mktemp("run"))
 
 
 def render(data, query="", language="en"):
@@ -43,7 +38,7 @@ def sections(page):
 
 
 def figure_of(content):
-    return found(content, dcc.Graph)[0].figure
+    return next(iter(figures(content).values()))
 
 
 def finding(**other):
@@ -127,7 +122,7 @@ def test_the_chart_stacks_what_is_not_as_measured_by_quality(data):
     drawn = figure_of(render(data))
     assert [trace.name for trace in drawn.data] == ["estimated: interpolated", "rejected: outlier", "missing"]
     assert drawn.layout.yaxis.ticktext == ("M2", "M3", "M1")
-    assert list(drawn.data[2].x) == pytest.approx([100 * 12 / 1440, 0, 0])
+    assert list(drawn.data[2].x) == pytest.approx([100 * 12 / 1440, 0, 0], abs=1e-5)
     assert drawn.layout.barmode == "stack"
 
 
@@ -158,7 +153,7 @@ def test_names_are_no_markup_in_the_chart(data):
 
 def test_meters_that_are_all_as_measured_have_no_chart(data):
     page = render(report_of(data, share_measured_percent=100.0))
-    assert not found(page, dcc.Graph)
+    assert not figures(page)
     assert "All readings of all these meters are as measured." in words(page)
 
 
@@ -292,13 +287,13 @@ def test_months_are_stacked_by_quality(data):
     drawn = figure_of(render(data, "customer=M2"))
     assert [trace.name for trace in drawn.data] == ["missing"]
     assert list(drawn.data[0].x) == ["Mar 2024", "Apr 2024"]
-    assert list(drawn.data[0].y) == pytest.approx([0, 100 * 12 / (29 * 24)])
+    assert list(drawn.data[0].y) == pytest.approx([0, 100 * 12 / (29 * 24)], abs=1e-5)
 
 
 def test_months_are_those_of_the_period_in_the_readers_language(data):
     drawn = figure_of(render(data, "customer=M1&from=2024-03-15&to=2024-03-15", "es"))
     assert list(drawn.data[0].x) == ["mar 2024"]
-    assert list(drawn.data[0].y) == pytest.approx([100 / 24])
+    assert list(drawn.data[0].y) == pytest.approx([100 / 24], abs=1e-5)
 
 
 def test_the_csv_of_months_has_all_qualities(data):
@@ -323,7 +318,7 @@ def test_the_chart_of_months_says_which_is_worst(data):
 )
 def test_a_meter_with_nothing_to_draw_says_so(data, query, told):
     page = render(data, query)
-    assert not found(page, dcc.Graph)
+    assert not figures(page)
     assert told in words(page)
 
 
