@@ -7,7 +7,7 @@ import os
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ CACHE_FOLDER: Final = Path(".cache/loadprofiles")
 FIRST_COMMAND: Final = "mlflow run . --env-manager=uv"
 
 _ETL: Final = ("etl_oldmongo", "etl_sql", "etl_newmongo", "etl_customers")
+_PATHS_KEPT: Final = 1000
 _PIPELINE: Final = "pipeline"
 _TEXTS: Final = ("meter_id", "id", "name", "kind", "evidence", "meter", "rule", "reason", "sector")
 _COLUMNS: Final = {
@@ -376,9 +377,15 @@ def _artifact(run_id: str, name: str, folder: Path) -> Path | None:
     if not run_id:
         return None
     try:
-        return tracking.local_path(f"runs:/{run_id}/{name}", folder)
+        return _local_path(f"runs:/{run_id}/{name}", folder)
     except InputError:
         return None
+
+
+@lru_cache(_PATHS_KEPT)
+def _local_path(uri: str, folder: Path) -> Path:
+    # what a finished run has logged stays where it is; to ask MLflow takes as long as to read a meter's rows
+    return tracking.local_path(uri, folder)
 
 
 def _unquoted(value: str) -> str:

@@ -146,7 +146,13 @@ class Column:
 
 
 def table(
-    context: Context, caption: str, columns: Sequence[Column], rows: pd.DataFrame, *, marked: str = ""
+    context: Context,
+    caption: str,
+    columns: Sequence[Column],
+    rows: pd.DataFrame,
+    *,
+    marked: str = "",
+    stacks: bool = False,
 ) -> Component:
     """A table whose headings sort it and which is shown a sheet at a time, both by links.
 
@@ -156,18 +162,21 @@ def table(
         columns: From left to right.
         rows: All rows, in their own order.
         marked: Value of the first column whose row is marked.
+        stacks: On a phone each row becomes a block of labelled cells, for tables that are too wide to be pushed
+            sideways.
     """
     ordered = sorted_rows(rows, context, columns)
     sheets = max(1, math.ceil(len(ordered) / ROWS_A_SHEET))
     sheet = min(context.view.sheet, sheets)
     shown = ordered.iloc[(sheet - 1) * ROWS_A_SHEET : sheet * ROWS_A_SHEET]
-    body = [_row(columns, row, marked) for row in shown.itertuples(index=False)]
+    body = [_row(columns, row, marked, stacks) for row in shown.itertuples(index=False)]
     drawn = html.Table(
         [
             html.Caption(caption, className="unseen"),
             html.Thead(html.Tr([_heading(context, column) for column in columns])),
             html.Tbody(body or [html.Tr(html.Td(context.say("Nothing to show."), colSpan=len(columns)))]),
-        ]
+        ],
+        className="stacks" if stacks else None,
     )
     # a table wider than a phone is pushed sideways, also by the keyboard
     wrapped = html.Div(drawn, className="table", tabIndex=0, role="region", **{"aria-label": caption})
@@ -182,9 +191,16 @@ def sorted_rows(rows: pd.DataFrame, context: Context, columns: Sequence[Column])
     return rows.sort_values(key, ascending=not context.view.down, na_position="last", kind="stable")
 
 
-def _row(columns: Sequence[Column], row: Any, marked: str) -> Component:
+def _row(columns: Sequence[Column], row: Any, marked: str, stacks: bool) -> Component:
     first, *others = ((column, column.cell(row)) for column in columns)
-    cells = [html.Td(text, className="number" if column.is_number else None) for column, text in others]
+    cells = [
+        html.Td(
+            text,
+            className="number" if column.is_number else None,
+            **({"data-label": column.heading} if stacks else {}),
+        )
+        for column, text in others
+    ]
     is_marked = bool(marked) and str(getattr(row, first[0].name)) == marked
     return html.Tr([html.Th(first[1], scope="row"), *cells], className="marked" if is_marked else None)
 

@@ -56,6 +56,10 @@ def store(folder):
     return AlertStore(f"sqlite:///{folder / 'alerts.db'}")
 
 
+STACKS_FIT = """[...document.querySelectorAll(".stacks")].every(
+  (table) => window.innerWidth > 560 || table.scrollWidth <= table.parentElement.clientWidth)"""
+
+
 class TestEveryPage:
     @pytest.mark.parametrize("page", PAGES)
     @pytest.mark.parametrize("width", [1440, 390])
@@ -66,6 +70,7 @@ class TestEveryPage:
         assert shown.locator("main h1").count() == 1
         assert reader.violations() == []
         assert shown.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert shown.evaluate(STACKS_FIT)
         assert reader.faults == []
         reader.close()
 

@@ -90,6 +90,16 @@ def test_a_table_without_rows_says_so():
     assert words(found(parts.table(context(), "Meters", columns(), rows([])), html.Tbody)) == "Nothing to show."
 
 
+def test_cells_of_rows_that_stack_on_a_phone_carry_their_headings():
+    def labels(stacks):
+        drawn = parts.table(context(), "Meters", columns(), rows([1.0]), stacks=stacks)
+        return [getattr(cell, "data-label", None) for cell in found(drawn, html.Td)]
+
+    headings = [column.heading for column in columns()][1:]
+    assert labels(True) == headings
+    assert labels(False) == [None] * len(headings)
+
+
 def test_a_heading_sorts_numbers_from_the_largest_and_back():
     def heading(query):
         return found(parts.table(context(query), "Meters", columns(), rows([1.0])), html.Th, scope="col")[1]

@@ -185,6 +185,7 @@ def _ranking(context: Context, alerts: pd.DataFrame) -> list[Component]:
         _columns(context),
         rows,
         marked=marked.iloc[0] if len(marked) else "",
+        stacks=True,
     )
     note = say("The gravest first, then by money. A name opens the alert.")
     if context.view.hours != (0, DAY_HOURS):

@@ -50,7 +50,7 @@ def render(context: Context) -> list[Component]:
         "Errors are those of the forecasts of past days, and the band is their 90 % band. Period and hours of the "
         "filters change neither these nor alerts and data quality."
     )
-    listed = parts.table(context, say("Customers"), _columns(context), rows)
+    listed = parts.table(context, say("Customers"), _columns(context), rows, stacks=True)
     tools = [parts.csv_link(context, "customers")]
     heading = say("Use, errors, alerts and data quality")
     return [
