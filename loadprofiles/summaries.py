@@ -255,7 +255,8 @@ def validity_comparison(clusterings: Sequence[Clustering]) -> pd.DataFrame:
 
     Returns:
         One row an index, in the order of `validity.DIRECTIONS`: a column a run, by its name, NaN where it lacks the
-        index; `better` (higher or lower) and `best`, the name of the best run, the first of equally good ones.
+        index; `better` (higher or lower) and `best`, the name of the best run, the first of equally good ones, empty
+        where no run has the index.
     """
     names = [run.name for run in clusterings]
     labels = [f"{run.name} ({run.run_id[:8]})" if names.count(run.name) > 1 else run.name for run in clusterings]
@@ -463,5 +464,5 @@ def _with_best(scores: pd.DataFrame) -> pd.DataFrame:
     """A table of indices by runs, with the direction of each index and the run that is best by it."""
     table = scores.reindex([name for name in DIRECTIONS if name in scores.index]).rename_axis("index")
     ways = pd.Series(DIRECTIONS)[table.index]
-    best = table.mul(ways, axis=0).idxmax(axis=1)
+    best = table.mul(ways, axis=0).dropna(how="all").idxmax(axis=1).reindex(table.index, fill_value="")
     return table.assign(better=ways.map({1: "higher", -1: "lower"}), best=best).reset_index()

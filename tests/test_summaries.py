@@ -252,6 +252,13 @@ class TestValidityComparison:
         assert np.isnan(table.loc["Silhouette Score", "less"])
         assert table["best"].to_dict() == {"DB Index": "less", "Silhouette Score": "other"}
 
+    def test_has_no_best_of_an_index_that_no_run_has(self):
+        one, other = clustering("a", "one", 0.2), clustering("b", "other", 0.6)
+        for run in (one, other):
+            run.validity = run.validity.assign(value=[np.nan, 0.5])
+        table = summaries.validity_comparison([one, other]).set_index("index")
+        assert table["best"].to_dict() == {"DB Index": "one", "Silhouette Score": ""}
+
     def test_tells_runs_of_one_name_apart(self):
         table = summaries.validity_comparison([clustering("a" * 32, "one"), clustering("b" * 32, "one")])
         assert table.columns.tolist()[1:3] == ["one (aaaaaaaa)", "one (bbbbbbbb)"]

@@ -15,6 +15,7 @@ from loadprofiles.dashboard.cube import Cube, build_cube, open_cube
 from loadprofiles.dashboard.state import View
 from loadprofiles.readings import StoredReadings
 from loadprofiles.report import kind_of
+from loadprofiles.representatives import NO_CLUSTER
 from loadprofiles.results import Results
 from loadprofiles.tables import read_table
 
@@ -149,10 +150,10 @@ def make_data(results: Results, alert_db: str = "") -> Data:
 
 
 def _main_clusters(shares: pd.DataFrame) -> pd.DataFrame:
-    """Of each meter the cluster that most of its days are in."""
-    of_meters = shares[shares["level"] == "meter"].sort_values("days", kind="stable")
-    main = of_meters.drop_duplicates("name", keep="last").set_index("name")
-    return main[["cluster"]]
+    """Of each meter the cluster that most of its days are in, as `summaries.main_clusters` has it of the days."""
+    of_meters = shares[shares["level"] == "meter"].assign(none=shares["cluster"] == NO_CLUSTER)
+    order = of_meters.sort_values(["days", "none", "cluster"], ascending=[False, True, True])
+    return order.drop_duplicates("name").set_index("name")[["cluster"]]
 
 
 def _quality(report: pd.DataFrame) -> pd.DataFrame:

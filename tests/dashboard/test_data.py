@@ -72,6 +72,14 @@ def test_the_cluster_of_a_meter_is_the_one_of_most_of_its_days(data):
     assert table["cluster"].to_dict() == {ODD: -1, "M1": 0, "M2": -1, "M3": -1}
 
 
+def test_of_clusters_with_as_many_days_of_a_meter_it_is_the_first_and_none_comes_last(data):
+    names, clusters = ["M1", "M1", "M2", "M2"], [1, 0, -1, 1]
+    results = SmallResults(data.results.folder)
+    shares = pd.DataFrame({"level": "meter", "name": names, "cluster": clusters, "days": 3})
+    results.clustering.__dict__["shares"] = shares
+    assert Data(results, data.cube).meters["cluster"].to_dict() == {ODD: -1, "M1": 0, "M2": 1, "M3": -1}
+
+
 @pytest.mark.parametrize(
     ("view", "meters"),
     [

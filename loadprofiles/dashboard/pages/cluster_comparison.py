@@ -112,8 +112,8 @@ def _validity(context: Context, other: Clustering) -> Component:
     say, found = context.say, context.data.clusters.found
     table = validity_comparison([found, other])
     # the columns are called as the runs, of which nobody knows beforehand how
-    table = table.set_axis(["name", "one", "other", "better", "best"], axis=1).assign(label=table.columns[1])
-    table["best"] = np.where(table["best"] == table["label"], "one", "other")
+    sides = {table.columns[1]: "one", table.columns[2]: "other"}
+    table = table.set_axis(["name", "one", "other", "better", "best"], axis=1).replace({"best": sides})
     ways = {"higher": say("higher is better"), "lower": say("lower is better")}
 
     def value(row: Any, which: str) -> Any:
