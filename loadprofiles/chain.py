@@ -203,9 +203,9 @@ class Chain:
         return next(copy.glob("*"), None) or tracking.local_path(uri, copy)
 
     def _wait(self) -> None:
-        """Wait for a process to end, or a moment; take up what ended."""
-        sentinels = [process.sentinel for process, _ in self._running.values()]
-        multiprocessing.connection.wait(sentinels, _POLL_SECONDS)
+        """Wait for a process to end, or a moment, if any runs; take up what ended."""
+        if sentinels := [process.sentinel for process, _ in self._running.values()]:
+            multiprocessing.connection.wait(sentinels, _POLL_SECONDS)
         if self._launcher is not None and os.getppid() != self._launcher:
             raise KeyboardInterrupt
         for step, (process, run_id) in list(self._running.items()):

@@ -48,6 +48,14 @@ class Project:
         command = ("mlflow", "run", ".", "-e", entry_point, "--env-manager=local", *given)
         return self.run(*command, environment=environment)
 
+    def script(
+        self, *parameters: str, entry_point: str = "pipeline", environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """The script that `mlflow run` would start: without mlflow before it, which takes seconds to start."""
+        pairs = (parameter.partition("=") for parameter in parameters)
+        given = [text for name, _, value in pairs for text in (f"--{name}", value)]
+        return self.run("python", f"{entry_point}.py", *given, environment=environment)
+
     @property
     def client(self) -> MlflowClient:
         """A client of the project's own store."""

@@ -6,24 +6,16 @@ import pytest
 from loadprofiles.readings import list_meters, read_readings
 from tests.chains import STEPS, readings_of
 from tests.project import ROOT, Project, copy_project
+from tests.results import OUTPUT
 
 SHARED = ROOT.parent / "shared" / "data"
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Project:
-    return copy_project(tmp_path_factory.mktemp("project"))
+@pytest.fixture
+def project(sample_results) -> Project:
+    return sample_results
 
 
-@pytest.fixture(scope="module")
-def chain(project) -> str:
-    """The chain on the shipped samples, run once; its output."""
-    done = project.mlflow_run()
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-@pytest.mark.usefixtures("chain")
 class TestOnTheSamples:
     def test_every_step_is_a_finished_child_of_one_finished_parent(self, project):
         parent = project.latest("pipeline")
@@ -111,11 +103,12 @@ class TestOnTheSamples:
         assert {d.dataset.name for d in datasets} == {"sql", "smart_meter_description"}
         assert all(len(d.dataset.digest) == 36 for d in datasets)
 
-    def test_the_customer_delivered_twice_is_named(self, chain):
-        assert "Cliente 3 and Cliente 6 are identical on" in chain
+    def test_the_customer_delivered_twice_is_named(self, project):
+        assert "Cliente 3 and Cliente 6 are identical on" in (project.folder / OUTPUT).read_text()
 
-    def test_meters_of_the_lists_without_files_are_named(self, chain):
-        assert "etl_customers: the sheet of sectors lists 2 meters without data here: Cliente 10, Cliente 5" in chain
+    def test_meters_of_the_lists_without_files_are_named(self, project):
+        named = "etl_customers: the sheet of sectors lists 2 meters without data here: Cliente 10, Cliente 5"
+        assert named in (project.folder / OUTPUT).read_text()
 
     def test_no_table_is_left_in_the_project_folder(self, project):
         assert not list(project.folder.glob("clean_*.csv"))
@@ -124,7 +117,8 @@ class TestOnTheSamples:
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real data of ../shared/data is not there")
 class TestOnRealData:
-    def test_the_real_customers_run_through(self, project):
+    def test_the_real_customers_run_through(self, tmp_path):
+        project = copy_project(tmp_path)
         done = project.mlflow_run(
             f"customers_folder={SHARED / 'electrodunas'}", "oldmongo_folder=", "sql_folder=", "newmongo_folder=",
             "timezone=America/Lima", "number_of_clusters=12", "forecast_model=profile",

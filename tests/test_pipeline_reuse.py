@@ -1,4 +1,4 @@
-"""The chain through `mlflow run` in a copy of the project, called again: what is taken over and what runs once more."""
+"""The chain in a copy of the project, called again: what is taken over and what runs once more."""
 
 import shlex
 import shutil
@@ -35,7 +35,7 @@ def run_again(project, **parameters):
     """The same call in our words, but for `parameters`; its output."""
     given = {"number_of_clusters": 12, "ignore_previous_runs": "false"} | parameters
     named = (f"{name}={value}" for name, value in given.items())
-    done = project.mlflow_run(*named, environment={"MLFLOW_EXPERIMENT_NAME": EXPERIMENT})
+    done = project.script(*named, environment={"MLFLOW_EXPERIMENT_NAME": EXPERIMENT})
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -89,7 +89,7 @@ def test_a_changed_input_or_a_lost_matrix_runs_again_just_what_depends_on_it(pro
 
 def test_clustering_by_dtw_runs_alone_on_the_artifact(project, chain):
     uri = project.latest("harmonization").data.tags["harmonized_csv"]
-    done = project.mlflow_run(
+    done = project.script(
         f"in_csv={uri}",
         "model=kmedioids",
         "distance_metric=dtw",
@@ -107,11 +107,11 @@ def test_a_stale_matrix_is_refused_with_the_command_that_mends_it(project, chain
     table.loc[:36, steps] += np.arange(24)
     table.to_csv(tmp_path / "other.csv", index=False)
     other = (f"in_csv={tmp_path / 'other.csv'}", "model=kmedoids", "distance_metric=dtw", "number_of_clusters=4")
-    done = project.mlflow_run(*other, entry_point="clustering")
+    done = project.script(*other, entry_point="clustering")
     assert done.returncode != 0
     assert project.latest("clustering").info.status == "FAILED"
     (error,) = [line for line in done.stdout.splitlines() if line.startswith("Error: ")]
     assert "does not hold 37 of the" in error
     command = error.partition("bring it up to date with: ")[2]
     assert project.run(*shlex.split(command), "--env-manager=local").returncode == 0
-    assert project.mlflow_run(*other, entry_point="clustering").returncode == 0
+    assert project.script(*other, entry_point="clustering").returncode == 0

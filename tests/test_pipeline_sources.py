@@ -1,4 +1,4 @@
-"""The chain through `mlflow run`, in a copy of the project: live and remote sources, failures, interruptions."""
+"""The chain in a copy of the project: live and remote sources, failures, interruptions."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def test_a_live_historian_is_read_with_the_columns_meters_and_days_asked_for(pro
         "sql_folder=no exports", "sql_table=energies", "sql_columns=timestamp=ts,tagname=tag,energy=value",
         "sql_meters=SMP0009", "sql_from=2019-06-04", "sql_to=2019-06-05",
     )  # fmt: skip
-    done = project.mlflow_run(*given, entry_point="etl_sql", environment={"SQL_URL": url})
+    done = project.script(*given, entry_point="etl_sql", environment={"SQL_URL": url})
     assert done.returncode == 0, done.stdout
     run = project.latest("etl_sql")
     assert run.data.metrics["days_profile"] == 2
@@ -50,7 +50,7 @@ def test_a_live_database_is_read_on_from_where_the_last_load_ended(project, mong
     given = (f"mongo_database={mongo_database.name}", "oldmongo_folder=", "sql_folder=", "customers_folder=",
              "number_of_clusters=3", "compute_dtw=false", "forecast_model=", "detector=")  # fmt: skip
     live = {"MONGO_URI": mongo_uri}
-    done = project.mlflow_run(*given, environment=live)
+    done = project.script(*given, environment=live)
     assert done.returncode == 0, done.stdout
     first = project.latest("load_newmongo")
     assert first.data.metrics["documents_kept"] == 0
@@ -58,10 +58,10 @@ def test_a_live_database_is_read_on_from_where_the_last_load_ended(project, mong
     late = {"id": "SMP0015", "date": "2020-05-20", "energy_type": "active_sum"}
     mongo_database.daily.update_one(late, {"$set": {"12:00:00": 9.5}})
     mongo_database.daily.insert_one(late | {"date": "2020-05-29"} | {f"{hour:02d}:00:00": 1.0 for hour in range(24)})
-    assert project.mlflow_run(*given, environment=live).returncode == 0
+    assert project.script(*given, environment=live).returncode == 0
     assert project.latest("load_newmongo").info.run_id == first.info.run_id, "what was loaded last stands"
 
-    done = project.mlflow_run(*given, "load_new=true", environment=live)
+    done = project.script(*given, "load_new=true", environment=live)
     assert done.returncode == 0, done.stdout
     second = project.latest("load_newmongo").data.metrics
     assert second["documents_new"] == 1
@@ -77,7 +77,7 @@ def test_customers_on_a_web_server_are_cleaned_with_corrections_and_a_report(pro
         "meter,rule,from,to,factor,reason\nCliente 1,scale,,,2,the transformer ratio was forgotten\n"
     )
     with serve(ROOT / "customers") as web:
-        done = project.mlflow_run(
+        done = project.script(
             f"customers_folder={web.url}",
             f"corrections_csv={tmp_path / 'corrections.csv'}",
             "like_days=true",
@@ -97,7 +97,7 @@ def test_customers_on_a_web_server_are_cleaned_with_corrections_and_a_report(pro
 
 
 def test_a_misspelt_model_is_refused_before_anything_runs(project):
-    done = project.mlflow_run("model=kmeens")
+    done = project.script("model=kmeens")
     assert done.returncode != 0
     assert "'kmeens' is not one of 'kmeans', 'kmedoids'" in done.stdout
     assert not project.runs("attributes.status = 'RUNNING'")
@@ -121,7 +121,7 @@ def test_a_source_without_one_readable_file_is_named_and_the_other_steps_are_sto
     for file, content in contents.items():
         file.write_text(content.replace("Active_energy", "Aktive", 1))
     try:
-        done = project.mlflow_run()
+        done = project.script()
     finally:
         for file, content in contents.items():
             file.write_text(content)

@@ -200,7 +200,7 @@ def test_a_run_that_fails_is_told_after_all_others_have_ended(project):
 
 
 def test_without_a_table_the_chain_is_run_once_below_the_same_parent(project):
-    done = project.mlflow_run(
+    done = project.script(
         "models=kmeans", "distance_metrics=euclidean", "k_min=3", "k_max=3", "oldmongo_folder=", "newmongo_folder=",
         entry_point="sweep",
     )  # fmt: skip
