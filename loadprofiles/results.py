@@ -50,11 +50,6 @@ _COLUMNS: Final = {
 """The columns that a table has at least, also where a run has no such table."""
 
 
-def finished_runs(limit: int | None = None, cache: Path = CACHE_FOLDER) -> list["Results"]:
-    """The finished runs of the chain, the latest first; see `open_results` for errors."""
-    return [Results(run, cache) for run in tracking.find_runs(_PIPELINE, limit)]
-
-
 def open_results(run_id: str = "", cache: Path = CACHE_FOLDER) -> "Results":
     """The results of a run of the chain.
 

@@ -17,7 +17,7 @@ from loadprofiles import results, step, tracking
 from loadprofiles.errors import EmptyResultError, InputError, StoreError
 from loadprofiles.profiles import step_columns
 from loadprofiles.readings import QUALITY_DTYPE, write_readings
-from loadprofiles.results import Clustering, clusterings, finished_runs, open_results
+from loadprofiles.results import Clustering, clusterings, open_results
 from loadprofiles.tables import write_table
 
 METERS = {
@@ -169,8 +169,6 @@ def bare(store):
 class TestTheRun:
     def test_is_the_latest_that_has_finished(self, store):
         assert open_results().run_id == store.bare
-        assert [run.run_id for run in finished_runs()] == [store.bare, store.alone, store.full]
-        assert [run.run_id for run in finished_runs(2)] == [store.bare, store.alone]
 
     def test_is_that_of_an_id(self, store, full):
         assert (full.run_id, full.name) == (store.full, "pipeline kmedoids dtw k=2")
@@ -200,7 +198,6 @@ class TestTheRun:
 
     def test_is_not_there_where_none_was_made(self, store, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store.folder / 'empty' / 'mlflow.db'}")
-        assert finished_runs() == []
         with pytest.raises(EmptyResultError, match=r"no run of the chain has finished .* run `mlflow run \."):
             open_results()
 

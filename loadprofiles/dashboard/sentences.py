@@ -9,9 +9,12 @@ from loadprofiles.anomalies.alert import FAULT, GROUP, HIGH, LOW, MEDIUM, THEFT
 from loadprofiles.anomalies.states import CONFIRMED, DISMISSED, NEW, SEEN
 from loadprofiles.anomalies.wording import SEPARATOR, Told
 from loadprofiles.dashboard.language import Language
+from loadprofiles.representatives import NO_CLUSTER_NAME
 
 _NUMBER: Final = re.compile(r"(-?\d[\d,]*(?:\.(\d+))?)(%?)")
 _TIME: Final = re.compile(r"\d\d:\d\d")
+_CLUSTER: Final = re.compile(r"(\d+ · )?(.*?)((?: (?:& )?\d\d:\d\d)*(?: \(\d+\))?)$", re.DOTALL)
+"""A number, the shape, and what tells clusters of one shape apart."""
 
 
 def translated(sentence: str, language: Language) -> str:
@@ -44,6 +47,29 @@ def word(code: str, language: Language) -> str:
         CONFIRMED: say("confirmed"),
         DISMISSED: say("dismissed"),
     }[code]
+
+
+def cluster_name(name: str, language: Language) -> str:
+    """A cluster's name, as `clustering.naming` gives it, in a language; with its number before it or without.
+
+    Another name stays as it is.
+    """
+    say = language.say
+    words = {
+        "no load": say("no load"),
+        "flat base": say("flat base"),
+        "midday dip (PV)": say("midday dip (PV)"),
+        "two peaks": say("two peaks"),
+        "three peaks": say("three peaks"),
+        "several peaks": say("several peaks"),
+        "morning peak": say("morning peak"),
+        "midday peak": say("midday peak"),
+        "afternoon peak": say("afternoon peak"),
+        "evening peak": say("evening peak"),
+        "night peak": say("night peak"),
+        NO_CLUSTER_NAME: say("in no cluster"),
+    }
+    return _CLUSTER.sub(lambda found: f"{found[1] or ''}{words.get(found[2], found[2])}{found[3]}", name, count=1)
 
 
 def _clause(text: str, language: Language) -> str | None:

@@ -15,8 +15,9 @@ from loadprofiles.anomalies.faults import find_faults
 from loadprofiles.anomalies.reasons import peers_sentence, reasons_sentence
 from loadprofiles.anomalies.states import STATES
 from loadprofiles.anomalies.wording import Told
+from loadprofiles.clustering import naming
 from loadprofiles.dashboard.language import Language
-from loadprofiles.dashboard.sentences import clauses, translated, word
+from loadprofiles.dashboard.sentences import clauses, cluster_name, translated, word
 from tests.anomalies.judgements import judged_day
 from tests.anomalies.test_faults import T, meter
 
@@ -25,6 +26,27 @@ ENGLISH_WORDS = {
     "the", "its", "of", "and", "day", "days", "hour", "hours", "than", "expected", "each", "from", "more", "phase",
     "phases", "other", "same", "all", "is", "are", "it",
 }  # fmt: skip
+
+
+def names_of_clusters():
+    counted = [f"{count} peaks 07:00 & 19:00" for count in naming._COUNTS.values()]
+    return ["no load", "flat base", "midday dip (PV)", "several peaks", *counted, *dict(naming._PARTS_OF_DAY).values()]
+
+
+@pytest.mark.parametrize("name", names_of_clusters())
+@pytest.mark.parametrize("behind", ["", " 21:00", " (2)", " 21:00 (3)"])
+def test_names_of_clusters_are_said_in_spanish_with_what_tells_them_apart(name, behind):
+    told = cluster_name(f"11 · {name}{behind}", SPANISH)
+    assert told.startswith("11 · ") and told.endswith(behind)
+    assert told == f"11 · {cluster_name(name + behind, SPANISH)}"
+    shape = re.sub(r" \d\d:\d\d & .*", "", name)
+    assert shape not in told
+    assert cluster_name(f"{name}{behind}", Language("en")) == f"{name}{behind}"
+
+
+@given(st.text())
+def test_other_names_of_clusters_stay_as_they_are(name):
+    assert cluster_name(f"{name}?", SPANISH) == f"{name}?"
 
 
 def evidence(change):

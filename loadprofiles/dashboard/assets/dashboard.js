@@ -38,12 +38,13 @@
   }
 
   /* Figures are drawn when they come into sight: a page has many, and each takes a tenth of a second. */
-  let plotly;
+  let plotly = null;
 
   function loadPlotly() {
     plotly = plotly || new Promise((resolve, reject) => {
-      const script = Object.assign(document.createElement("script"), { src: "assets/plotly.js", onload: resolve, onerror: reject });
-      document.head.append(script);
+      const again = () => { plotly = null; reject(new Error("plotly could not be loaded")); };
+      const script = { src: "assets/plotly.js", onload: resolve, onerror: again };
+      document.head.append(Object.assign(document.createElement("script"), script));
     });
     return plotly;
   }

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from loadprofiles.dashboard.context import Context
 from loadprofiles.dashboard.pages import cluster_charts as drawing
 from loadprofiles.dashboard.pages import cluster_pictures as pictures
 from loadprofiles.dashboard.pages.cluster_pictures import Line, numbered
+from loadprofiles.dashboard.sentences import cluster_name
 from loadprofiles.errors import LoadProfilesError
 from loadprofiles.plots import cluster_color
 from loadprofiles.representatives import NO_CLUSTER, NO_CLUSTER_NAME
@@ -191,7 +193,7 @@ def _crosstab(context: Context, other: Clustering, agreement: Agreement) -> list
     if not agreement.days:
         return [parts.notice(say("The two have no day in common."))]
     found, table = context.data.clusters.found, agreement.table
-    translated = {NO_CLUSTER_NAME: say("in no cluster")}
+    translated = partial(cluster_name, language=language)
     drawn = drawing.shares_figure(context, table.rename(index=translated, columns=translated), other.name, found.name)
     index = language.number(agreement.adjusted_rand, 2)
     told = say(

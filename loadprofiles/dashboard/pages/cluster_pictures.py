@@ -14,6 +14,7 @@ from dash.development.base_component import Component
 
 from loadprofiles.dashboard.clusters import Floats
 from loadprofiles.dashboard.context import Context
+from loadprofiles.dashboard.sentences import cluster_name
 from loadprofiles.plots import cluster_color
 from loadprofiles.representatives import NO_CLUSTER
 
@@ -33,7 +34,7 @@ def numbered(context: Context, names: Mapping[int, str], cluster: int) -> str:
     """A cluster's number and name, as every figure gives them."""
     if cluster == NO_CLUSTER:
         return context.say("in no cluster")
-    return f"{cluster} · {names.get(cluster, '')}"
+    return f"{cluster} · {cluster_name(names.get(cluster, ''), context.language)}"
 
 
 def mark(cluster: int) -> dict[str, Any]:

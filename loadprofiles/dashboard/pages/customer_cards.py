@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 from loadprofiles.dashboard import parts
 from loadprofiles.dashboard.context import Context
 from loadprofiles.dashboard.pages import customer_series as cs
+from loadprofiles.dashboard.sentences import cluster_name
 from loadprofiles.dashboard.state import ALERTS, CLUSTERS, QUALITY
 
 
@@ -40,7 +41,7 @@ def standing_cards(context: Context) -> Iterator[Component]:
         yield parts.card(say("Open alerts"), language.number(count), link, "alarm" if count else "")
     if row["cluster_name"]:
         link = parts.page_link(context, say("look at the cluster"), CLUSTERS, cluster=int(row["cluster"]))
-        yield parts.card(say("Cluster of most days"), str(row["cluster_name"]), link)
+        yield parts.card(say("Cluster of most days"), cluster_name(str(row["cluster_name"]), language), link)
     if np.isfinite(row["measured_percent"]):
         link = parts.page_link(context, say("look at their quality"), QUALITY)
         yield parts.card(say("Measured readings"), language.percent(row["measured_percent"] / 100), link)

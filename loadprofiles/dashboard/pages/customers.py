@@ -16,6 +16,7 @@ from loadprofiles.dashboard.context import Context
 from loadprofiles.dashboard.cube import Floats
 from loadprofiles.dashboard.data import RECURRING
 from loadprofiles.dashboard.language import UNKNOWN
+from loadprofiles.dashboard.sentences import cluster_name
 from loadprofiles.dashboard.state import ALERTS, CLUSTERS, DAY_HOURS, QUALITY
 
 WELL_MEASURED: Final = 95.0
@@ -184,7 +185,9 @@ def _cluster(context: Context, row: Any) -> parts.Content:
     if pd.isna(row.cluster):
         return UNKNOWN
     number = int(row.cluster)
-    link = parts.page_link(context, f"{number} · {row.cluster_name}", CLUSTERS, cluster=number)
+    link = parts.page_link(
+        context, f"{number} · {cluster_name(row.cluster_name, context.language)}", CLUSTERS, cluster=number
+    )
     return html.Span([parts.cluster_mark(number), link], className="wide")
 
 
