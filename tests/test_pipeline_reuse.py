@@ -10,7 +10,7 @@ import pytest
 from tests.chains import STEPS, leave_one_meter_of_each_source
 from tests.project import Project, copy_project
 
-EXPERIMENT = "uc7_clustering"
+QUICK = ("forecast_model=seasonal_naive", "backtest_days=3", "ignore_previous_runs=false")
 OTHER_SOURCES = {"etl_oldmongo", "load_newmongo", "etl_newmongo", "etl_customers"}
 
 
@@ -23,27 +23,22 @@ def project(tmp_path_factory) -> Project:
 
 @pytest.fixture(scope="module")
 def chain(project) -> None:
-    """The chain, run once by the earlier pipeline's call, verbatim."""
-    done = project.run(
-        "mlflow", "run", "--experiment-name", "uc7_clustering", "--entry-point", "pipeline.py", ".",
-        "-P", "model=kmeans", "-P", "number_of_clusters=12", "--env-manager=local",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
+    """The chain, run once."""
+    run_again(project)
 
 
-def run_again(project, **parameters):
-    """The same call in our words, but for `parameters`; its output."""
-    given = {"number_of_clusters": 12, "ignore_previous_runs": "false"} | parameters
-    named = (f"{name}={value}" for name, value in given.items())
-    done = project.script(*named, environment={"MLFLOW_EXPERIMENT_NAME": EXPERIMENT})
+def run_again(project, *parameters):
+    """The chain by the same parameters, and by `parameters`; its output."""
+    done = project.script(*QUICK, *parameters)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
 
-def test_the_earlier_pipelines_call_works_verbatim(project, chain):
-    experiment = project.client.get_experiment_by_name(EXPERIMENT)
-    assert project.latest("pipeline").info.experiment_id == experiment.experiment_id
-    assert project.latest("clustering").info.run_name == "kmeans euclidean k=12"
+def test_the_number_of_clusters_is_chosen_and_the_choice_drawn(project, chain):
+    run = project.latest("clustering")
+    curve = pd.read_csv(project.artifacts(run) / "k_curve.csv")
+    assert run.info.run_name == f"kmeans euclidean k={curve.loc[curve['silhouette'].idxmax(), 'k']}"
+    assert (project.artifacts(run) / "kCurve.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_second_run_reuses_every_step(project, chain):
@@ -60,7 +55,7 @@ def test_a_second_run_reuses_every_step(project, chain):
 
 
 def test_another_model_runs_the_clustering_alone(project, chain):
-    output = run_again(project, model="som", som_grid="2x3", number_of_clusters=0, registered_model="")
+    output = run_again(project, "model=som", "som_grid=2x3", "registered_model=")
     for step in STEPS - {"clustering"}:
         assert f"{step}: reused run" in output
     run = project.latest("clustering")
@@ -72,7 +67,7 @@ def test_another_model_runs_the_clustering_alone(project, chain):
 def test_a_changed_input_or_a_lost_matrix_runs_again_just_what_depends_on_it(project, chain):
     file = project.folder / "sql" / "SMP0009.txt"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[: 96 * 5]))
-    output = run_again(project, ignore_previous_runs="False")
+    output = run_again(project)
     for step in STEPS:
         assert f"{step}: {'reused run' if step in OTHER_SOURCES else 'runs, changed since'}" in output
     assert "input sql_folder" in output

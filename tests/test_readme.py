@@ -35,7 +35,7 @@ EXECUTED = {
     "make env": FIRST_MINUTE,
     ". .venv/bin/activate": FIRST_MINUTE,
     "mlflow run --experiment-name uc7_clustering --entry-point pipeline.py . -P model=kmeans -P number_of_clusters=12 "
-    "--env-manager=local": "tests/test_pipeline_reuse.py::test_the_earlier_pipelines_call_works_verbatim",
+    "--env-manager=local": "tests/test_pipeline.py::test_the_earlier_pipelines_call_works_verbatim",
     "mlflow run . -e sweep --env-manager=local -P models=kmeans,som -P k_max=12": "tests/test_sweep.py::whole",
     "mlflow run . -e forecasting --env-manager=local -P in_csv=… -P readings=… -P model=lstm -P frequency=8h "
     "-P horizon=48":

@@ -1,6 +1,7 @@
 """Serves the dashboard by waitress: to this machine alone, unless there are users to sign in."""
 
 import errno
+import logging
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -47,6 +48,8 @@ def serve(server: flask.Flask, host: str, port: int, on_ready: Callable[[str], N
     Raises:
         ParameterError: Nobody can listen to that host and port.
     """
+    # that a request waits for a moment, as a page's many files do on a busy machine, is nothing to do about
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     with _listening(host, port) as listener:
         waiting = create_server(
             server,

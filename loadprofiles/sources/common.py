@@ -356,6 +356,8 @@ class _Table:
 
         # columns go by their place: a header may repeat a name
         types = {str(place): types.get(name, pa.string()) for name, place in self._place.items()}
+        # pyarrow passes over a byte order mark, and fails if nothing is behind it
+        start += len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8, start) else 0
         if start == len(data):
             return pa.table([pa.chunked_array([], kind) for kind in types.values()], list(self._place)), [], ""
         table = arrow_csv.read_csv(

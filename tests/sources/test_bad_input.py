@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from loadprofiles.errors import InputError
@@ -341,6 +341,8 @@ NEW_BYTES = text_of(New).encode()
 
 @FUZZ
 @given(st.one_of(st.binary(), mutations(OLD_BYTES), st.binary().map(OLD_HEADER.encode().__add__)))
+@example(OLD_HEADER.encode() + codecs.BOM_UTF8)
+@example(OLD_BYTES + codecs.BOM_UTF8)
 def test_any_bytes_as_a_dump_are_read_or_refused(tmp_path, data):
     read_or_refused(lambda path: oldmongo.read([path]), tmp_path / "A1.csv", data)
 
