@@ -132,6 +132,18 @@ class TestFilters:
         assert "from, hours, sheet" in page.inner_text("main")
 
 
+class TestScripts:
+    def test_plotly_makes_the_traces_that_charts_have_and_no_others(self, reader):
+        page = reader.open("consumption")
+        made = page.evaluate("() => Object.keys(window.Plotly.PlotSchema.get().traces)")
+        assert sorted(made) == ["bar", "heatmap", "scatter"]
+
+    def test_those_of_old_browsers_and_of_dash_tables_are_left_out(self, reader):
+        loaded = reader.open().evaluate("() => [...document.scripts].map((script) => script.src)")
+        assert any("react@" in address for address in loaded)
+        assert [address for address in loaded if "polyfill" in address or "dash_table" in address] == []
+
+
 class TestTables:
     def test_a_heading_sorts_by_its_column_and_the_other_way_round(self, reader):
         page = reader.open("customers")
