@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pandas as pd
+from pyarrow import parquet
 
 from loadprofiles import step, tracking
 from loadprofiles.anomalies.states import ALERT_DB, URL_VARIABLE
@@ -217,13 +218,13 @@ class Results:
         """Forecasts of the backtest's days beside what was metered; see DESIGN.md, section 4."""
         return self._table("forecasting", f"{step.BACKTEST}/{step.BACKTEST}.parquet", step.BACKTEST)
 
-    def backtest_of(self, meter: str) -> pd.DataFrame:
-        """The rows of `backtest` of one meter, without reading the others."""
-        return self._rows_of(meter, "forecasting", step.BACKTEST)
+    def backtest_of(self, meter: str, columns: Sequence[str] = ()) -> pd.DataFrame:
+        """The rows of `backtest` of one meter, without reading the others: all columns, or of some those it has."""
+        return self._rows_of(meter, "forecasting", step.BACKTEST, columns)
 
-    def forecasts_of(self, meter: str) -> pd.DataFrame:
-        """The rows of `forecasts` of one meter, without reading the others."""
-        return self._rows_of(meter, "forecasting", step.FORECASTS)
+    def forecasts_of(self, meter: str, columns: Sequence[str] = ()) -> pd.DataFrame:
+        """The rows of `forecasts` of one meter, without reading the others: all columns, or of some those it has."""
+        return self._rows_of(meter, "forecasting", step.FORECASTS, columns)
 
     @cached_property
     def forecasts(self) -> pd.DataFrame:
@@ -247,9 +248,9 @@ class Results:
         """Each day with what was expected, its band, score and threshold, sorted by meter and date."""
         return self._table("anomalies", f"{step.JUDGED_DAYS}/{step.JUDGED_DAYS}.parquet", step.JUDGED_DAYS)
 
-    def judged_days_of(self, meter: str) -> pd.DataFrame:
-        """The rows of `judged_days` of one meter, without reading the others."""
-        return self._rows_of(meter, "anomalies", step.JUDGED_DAYS)
+    def judged_days_of(self, meter: str, columns: Sequence[str] = ()) -> pd.DataFrame:
+        """The rows of `judged_days` of one meter, without reading the others: all columns, or of some those it has."""
+        return self._rows_of(meter, "anomalies", step.JUDGED_DAYS, columns)
 
     def judged_days_between(
         self, meters: Collection[str], first: date, last: date, columns: Sequence[str]
@@ -278,8 +279,8 @@ class Results:
                 raise
             return None
 
-    def _rows_of(self, meter: str, of_step: str, name: str) -> pd.DataFrame:
-        return _rows(self.file(of_step, f"{name}/{name}.parquet"), "meter_id", meter, name)
+    def _rows_of(self, meter: str, of_step: str, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        return _rows(self.file(of_step, f"{name}/{name}.parquet"), "meter_id", meter, name, columns)
 
     def _table(self, of_step: str, name: str, kind: str) -> pd.DataFrame:
         path = self.file(of_step, name)
@@ -392,9 +393,13 @@ def _unquoted(value: str) -> str:
     return words[0] if len(words) == 1 else "" if not words else value
 
 
-def _rows(path: Path | None, key: str, meter: str, kind: str) -> pd.DataFrame:
-    """The rows of a meter in a Parquet table."""
-    return pd.read_parquet(path, filters=[(key, "==", meter)]) if path else _empty(_COLUMNS[kind])
+def _rows(path: Path | None, key: str, meter: str, kind: str, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of a meter in a Parquet table: of some columns, as far as it has them, or of all."""
+    if path is None:
+        return _empty(_COLUMNS[kind])
+    there = parquet.read_schema(path).names
+    chosen = [name for name in columns if name in there] or there
+    return pd.read_parquet(path, columns=chosen, filters=[(key, "==", meter)])
 
 
 def _empty(columns: Iterable[str]) -> pd.DataFrame:

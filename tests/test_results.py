@@ -260,6 +260,8 @@ class TestForecasts:
         assert full.forecasts_of("007")["meter_id"].tolist() == ["007", "007"]
         assert full.judged_days_of("007")["actual_kwh"].tolist() == [1.0, 2.0]
         assert full.judged_days_of("nobody").empty
+        some = full.judged_days_of("007", ["date", "actual_kwh", "not_of_this_version"])
+        assert list(some.columns) == ["date", "actual_kwh"]
 
     def test_have_errors_by_meter_and_by_model(self, full):
         assert full.forecast_errors.to_dict("list") == {"meter_id": ["007"], "wape": [0.1]}

@@ -31,7 +31,7 @@
       template.innerHTML = element.dataset.html;
       filled.set(element, [...template.content.childNodes]);
       element.append(template.content);
-      element.querySelectorAll(".plot").forEach((plot) => sight.observe(plot));
+      element.querySelectorAll(".plot").forEach(drawInSight);
     }
     // who sorts a table by the keyboard goes on from the heading they were at
     if (focus >= 0) { reachable()[focus]?.focus({ preventScroll: true }); }
@@ -63,6 +63,31 @@
     const { data, layout } = JSON.parse(plot.dataset.figure);
     const config = { displayModeBar: false, locale: document.documentElement.lang };
     await window.Plotly.newPlot(plot, data, layout, config);
+    if (!isPrepared) { window.requestIdleCallback?.(prepare); }
+    isPrepared = true;
+  }
+
+  /* The next figure is likely a customer's. Its first lines, band and legend take half as long again as all later ones,
+     until the browser has compiled what draws them: so they are drawn once out of sight, while the reader looks. */
+  let isPrepared = false;
+
+  async function prepare() {
+    const plot = Object.assign(document.createElement("div"), { className: "offstage" });
+    document.body.append(plot);
+    const [x, y, line] = [["2023-01-01T00:00", "2023-01-01T01:00", "2023-01-01T02:00"], [1, 2, 3], { shape: "hv" }];
+    const lines = { type: "scatter", x, y, line, mode: "lines", name: "offstage" };
+    const legend = { orientation: "h", y: 1.02, yanchor: "bottom" };
+    const layout = { legend, xaxis: { title: { text: "x" } }, yaxis: { title: { text: "y" } }, hovermode: "x unified" };
+    const traces = [lines, { ...lines, fill: "tonexty" }, { ...lines, mode: "markers" }];
+    await window.Plotly.newPlot(plot, traces, layout, { displayModeBar: false });
+    window.Plotly.purge(plot);
+    plot.remove();
+  }
+
+  /* At once where the reader is looking: to be told by the browser takes a frame. */
+  function drawInSight(plot) {
+    const { top, bottom } = plot.getBoundingClientRect();
+    if (top < window.innerHeight && bottom > 0) { draw(plot); } else { sight.observe(plot); }
   }
 
   const sight = new IntersectionObserver((entries) => {
@@ -110,10 +135,11 @@
   function fill(query) {
     const hours = (query.get("hours") || "").split("-").map(Number);
     const [first, last] = hours.length === 2 && hours.every(Number.isInteger) ? hours : HOURS;
-    window.dash_clientside.set_props("customer", { value: query.get("customer") || "" });
+    const set = (id, value) => at(id).value === value || window.dash_clientside.set_props(id, { value });
+    set("customer", query.get("customer") || "");
     ["from", "to"].forEach((id) => {
       const day = query.get(id) || "";
-      window.dash_clientside.set_props(id, { value: Number.isNaN(Date.parse(`${day}T00:00`)) ? "" : day });
+      set(id, Number.isNaN(Date.parse(`${day}T00:00`)) ? "" : day);
     });
     at("sector").value = query.get("sector") || "";
     at("first-hour").value = String(first);

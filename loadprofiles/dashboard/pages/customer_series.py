@@ -157,9 +157,9 @@ def backtest_days(data: Data, meter: str) -> tuple[date, date] | None:
 @lru_cache(_METERS_KEPT)
 def _forecasts(results: Results, meter: str) -> pd.DataFrame:
     """All forecasts of a customer, of each interval the latest."""
-    parts = [results.backtest_of(meter), results.forecasts_of(meter)]
     names = {"energy_kwh": FORECAST[0], _LOW: FORECAST[1], _HIGH: FORECAST[2]}
     columns = ["origin_utc", "timestamp_utc", *names, "actual_kwh"]
+    parts = [results.backtest_of(meter, columns), results.forecasts_of(meter, columns)]
     filled = [part.reindex(columns=columns) for part in parts if len(part)]
     if not filled:
         empty = pd.DataFrame(columns=[*FORECAST, "actual_kwh"], dtype="float64")
@@ -193,7 +193,8 @@ def daily_energy(context: Context) -> pd.DataFrame:
 def _judged_days(results: Results, meter: str) -> pd.DataFrame:
     """What the days of a customer were judged by, indexed by date."""
     numbers = ["expected_kwh", "low_kwh", "high_kwh"]
-    table = results.judged_days_of(meter).reindex(columns=["date", *numbers, "alarm", "fault", "evidence"])
+    columns = ["date", *numbers, "alarm", "fault", "evidence"]
+    table = results.judged_days_of(meter, columns).reindex(columns=columns)
     kinds = {"date": "datetime64[s]", **dict.fromkeys(numbers, "float64"), "fault": "object", "evidence": "object"}
     return table.astype(kinds).set_index("date")
 

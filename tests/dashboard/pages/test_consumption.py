@@ -422,7 +422,7 @@ class _Quarters(_NoResults):
         self.readings = open_readings(folder / "readings.parquet")
         self._stamps = stamps
 
-    def backtest_of(self, meter):
+    def backtest_of(self, meter, columns=()):
         minutes = pd.Timedelta(self.params["frequency"]) / pd.Timedelta("1min")
         stamps = pd.date_range(
             "2024-03-31T22:00Z", periods=int(1440 / minutes), freq=self.params["frequency"], unit="us"
@@ -431,10 +431,10 @@ class _Quarters(_NoResults):
         bands = {"energy_kwh_p05": 0.5 * kwh, "energy_kwh_p95": 1.5 * kwh, "actual_kwh": kwh}
         return pd.DataFrame({"timestamp_utc": stamps, "origin_utc": stamps[0], "energy_kwh": kwh}).assign(**bands)
 
-    def forecasts_of(self, meter):
+    def forecasts_of(self, meter, columns=()):
         return pd.DataFrame()
 
-    def judged_days_of(self, meter):
+    def judged_days_of(self, meter, columns=()):
         return pd.DataFrame({"date": pd.Series(dtype="datetime64[s]")})
 
     def alert_store(self, alert_db=""):
@@ -503,7 +503,7 @@ def test_the_latest_of_several_forecasts_of_an_interval_is_taken(tmp_path):
     data = quarters(tmp_path, "1h")
     first = data.results.backtest_of("Q")
     later = first.assign(origin_utc=first["origin_utc"] + pd.Timedelta("12h"), energy_kwh=5.0).iloc[12:]
-    data.results.forecasts_of = lambda meter: later
+    data.results.forecasts_of = lambda meter, columns: later
     kwh = cs.forecasts(data, "Q", Window(date(2024, 4, 1), None, ALL_DAY))["forecast_kwh"]
     assert kwh.tolist() == [1] * 12 + [5] * 12
 
