@@ -2,6 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
+# Where Python may not keep what it compiled, each step and each test's process compiles MLflow anew: 12 s instead of 3.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help env run test check samples ui dashboard notebook docs clean
 
 help: ## list the targets
