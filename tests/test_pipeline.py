@@ -124,7 +124,7 @@ class TestOnTheSamples:
 class TestOnRealData:
     def test_the_real_customers_run_through(self, tmp_path):
         project = copy_project(tmp_path)
-        done = project.mlflow_run(
+        done = project.script(
             f"customers_folder={SHARED / 'electrodunas'}", "oldmongo_folder=", "sql_folder=", "newmongo_folder=",
             "timezone=America/Lima", "number_of_clusters=12", "forecast_model=profile",
         )  # fmt: skip
@@ -141,11 +141,11 @@ class TestOnRealData:
 
     def test_the_real_old_meter_runs_through_with_its_changes_of_scale(self, tmp_path):
         project = copy_project(tmp_path)
-        done = project.mlflow_run(
+        done = project.script(
             f"oldmongo_folder={SHARED / 'asm/oldmongo'}",
             f"smart_meter_description_csv={SHARED / 'asm/smart_meter_description.csv'}",
             "customers_folder=", "sql_folder=", "newmongo_folder=", "timezone=Europe/Rome", "number_of_clusters=4",
-            "forecast_model=",
+            "forecast_model=", "detector=", "compute_dtw=false",
         )  # fmt: skip
         assert done.returncode == 0, done.stdout
         findings = pd.read_csv(project.artifacts(project.latest("etl_oldmongo")) / "findings.csv")

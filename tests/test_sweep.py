@@ -24,11 +24,10 @@ from tests.sources.web import serve
 
 RUNS = {
     "kmedoids euclidean k=3", "kmedoids euclidean k=4", "kmedoids dtw k=3", "kmedoids dtw k=4",
-    "hdbscan euclidean k=3", "hdbscan dtw k=3",
 }  # fmt: skip
 ASKED = (
-    "in_csv=harmonized.csv", "models=kmedioids,hdbscan", "distance_metrics=euclidean,dtw", "k_min=3", "k_max=4",
-    "min_cluster_size=5", "smart_meter_description_csv=meters.csv", "registered_model=best days",
+    "in_csv=harmonized.csv", "models=kmedioids", "distance_metrics=euclidean,dtw", "k_min=3", "k_max=4",
+    "smart_meter_description_csv=meters.csv", "registered_model=best days",
 )  # fmt: skip
 COLUMNS = [
     "run", "model", "distance_metric", "clusters", "mean_rank", "lopsided", *DIRECTIONS, "profiles",

@@ -8,7 +8,6 @@ from types import ModuleType
 from typing import Any, Final
 
 import flask
-import plotly
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 from flask_wtf.csrf import generate_csrf
@@ -108,7 +107,7 @@ def _plotly_script() -> flask.Response:
     """Plotly's script."""
     answer = flask.Response(plotly_script(), mimetype="text/javascript")
     answer.headers["Cache-Control"] = "no-cache"
-    answer.set_etag(plotly.__version__)
+    answer.add_etag()
     answer.make_conditional(flask.request)
     return answer
 
