@@ -87,7 +87,7 @@ def _open(context: BrowserContext, address: str) -> tuple[Page, float]:
 
 
 def _acts(page: Page, repeat: int) -> dict[str, Callable[[], object]]:
-    """What a reader does to set each filter; the customer is one that was not looked at before."""
+    """What a reader does to set each filter; the customer is one that was not looked at before, then the same again."""
     customers = page.locator("#customers option")
     customer = customers.nth((1 + repeat) % customers.count()).get_attribute("value") or ""
     sectors = page.locator("#sector option").all()
@@ -100,6 +100,7 @@ def _acts(page: Page, repeat: int) -> dict[str, Callable[[], object]]:
 
     acts: dict[str, Callable[[], object]] = {
         "customer": choose_customer,
+        "customer again": choose_customer,
         "period": lambda: page.fill("#from", month_before),
         "hours": lambda: page.select_option("#first-hour", "8"),
     }
