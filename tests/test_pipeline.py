@@ -1,4 +1,4 @@
-"""The whole chain through `mlflow run`, in a copy of the project: what it leaves in MLflow of samples and real data."""
+"""The whole chain in a copy of the project: what it leaves in MLflow, of samples by `mlflow run`, and of real data."""
 
 import pandas as pd
 import pytest
