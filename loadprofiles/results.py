@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 from pyarrow import parquet
@@ -25,10 +25,14 @@ from loadprofiles.tables import read_table
 CACHE_FOLDER: Final = Path(".cache/loadprofiles")
 """Where copies of artifacts of a remote store and what is aggregated of them are kept."""
 
+MOST_ROWS_KEPT: Final = 200_000
+"""Rows of a table of forecasts or days up to which it stays in memory, and a meter's are found there."""
+
 FIRST_COMMAND: Final = "mlflow run . --env-manager=uv"
 
 _ETL: Final = ("etl_oldmongo", "etl_sql", "etl_newmongo", "etl_customers")
 _PATHS_KEPT: Final = 1000
+_TABLES_KEPT: Final = 16
 _PIPELINE: Final = "pipeline"
 _TEXTS: Final = ("meter_id", "id", "name", "kind", "evidence", "meter", "rule", "reason", "sector")
 _COLUMNS: Final = {
@@ -397,9 +401,23 @@ def _rows(path: Path | None, key: str, meter: str, kind: str, columns: Sequence[
     """The rows of a meter in a Parquet table: of some columns, as far as it has them, or of all."""
     if path is None:
         return _empty(_COLUMNS[kind])
+    if (kept := _kept_whole(path, key)) is not None:
+        table, places = kept
+        rows = table[[name for name in columns if name in table] or list(table.columns)]
+        return rows.take(places.get(meter, [])).reset_index(drop=True)
     there = parquet.read_schema(path).names
     chosen = [name for name in columns if name in there] or there
     return pd.read_parquet(path, columns=chosen, filters=[(key, "==", meter)])
+
+
+@lru_cache(_TABLES_KEPT)
+def _kept_whole(path: Path, key: str) -> tuple[pd.DataFrame, Mapping[Any, Any]] | None:
+    """A table of a finished run and where the rows of each meter are; None where it is too large to be kept."""
+    # to read the rows of one meter takes as long as to read a table of this size
+    if parquet.read_metadata(path).num_rows > MOST_ROWS_KEPT:
+        return None
+    table = pd.read_parquet(path)
+    return table, table.groupby(key).indices
 
 
 def _empty(columns: Iterable[str]) -> pd.DataFrame:

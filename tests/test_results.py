@@ -254,7 +254,11 @@ class TestProfiles:
 
 
 class TestForecasts:
-    def test_are_read_whole_or_of_one_meter(self, full):
+    @pytest.mark.parametrize("most", [0, 1000])
+    def test_are_read_whole_or_of_one_meter(self, full, most, monkeypatch):
+        # whether a table of this size stays in memory makes no difference
+        results._kept_whole.cache_clear()
+        monkeypatch.setattr(results, "MOST_ROWS_KEPT", most)
         assert (len(full.backtest), len(full.forecasts), len(full.judged_days)) == (4, 4, 4)
         assert full.backtest_of("C1")["actual_kwh"].tolist() == [3.0, 4.0]
         assert full.forecasts_of("007")["meter_id"].tolist() == ["007", "007"]
@@ -262,6 +266,7 @@ class TestForecasts:
         assert full.judged_days_of("nobody").empty
         some = full.judged_days_of("007", ["date", "actual_kwh", "not_of_this_version"])
         assert list(some.columns) == ["date", "actual_kwh"]
+        assert some.index.tolist() == [0, 1]
 
     def test_have_errors_by_meter_and_by_model(self, full):
         assert full.forecast_errors.to_dict("list") == {"meter_id": ["007"], "wape": [0.1]}

@@ -13,7 +13,6 @@ from loadprofiles.anomalies.store import AlertStore
 from loadprofiles.dashboard.clusters import Clusters
 from loadprofiles.dashboard.cube import Cube, build_cube, open_cube
 from loadprofiles.dashboard.state import View
-from loadprofiles.readings import StoredReadings
 from loadprofiles.report import kind_of
 from loadprofiles.representatives import NO_CLUSTER
 from loadprofiles.results import Results
@@ -48,11 +47,6 @@ class Data:
     def store(self) -> AlertStore | None:
         """The alert database; None where there is none."""
         return self.results.alert_store(self._alert_db)
-
-    @cached_property
-    def readings(self) -> StoredReadings | None:
-        """The readings of all sources, opened once; None where the run has none."""
-        return self.results.readings
 
     @cached_property
     def findings(self) -> pd.DataFrame:
@@ -131,9 +125,12 @@ class Data:
 
     def recurring(self, meters: list[str]) -> pd.DataFrame:
         """Those of some meters whose hours lie outside their forecasts' bands too often, the worst first."""
-        table = self.meters.loc[meters]
-        share = table["hours_outside"] / table["forecast_hours"]
-        return table.assign(share=share)[share > RECURRING].sort_values("share", ascending=False)
+        return self._recurring[self._recurring.index.isin(meters)]
+
+    @cached_property
+    def _recurring(self) -> pd.DataFrame:
+        share = self.meters["hours_outside"] / self.meters["forecast_hours"]
+        return self.meters.assign(share=share)[share > RECURRING].sort_values("share", ascending=False)
 
 
 def make_data(results: Results, alert_db: str = "") -> Data:

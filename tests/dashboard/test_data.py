@@ -145,8 +145,8 @@ def test_meters_with_the_same_days_are_read_where_harmonization_found_them(tmp_p
 
 
 def test_readings_are_opened_once(data):
-    assert data.readings is data.readings
-    assert set(data.readings.meters) == set(METERS)
+    assert data.results.readings is data.results.readings
+    assert set(data.results.readings.meters) == set(METERS)
 
 
 def test_the_hourly_energy_is_added_up_once(data, monkeypatch):

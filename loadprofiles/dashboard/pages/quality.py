@@ -532,7 +532,7 @@ def _monthly(context: Context) -> pd.DataFrame | None:
 
     None where the run has no readings of the meter, only profiles.
     """
-    stored, view = context.data.readings, context.view
+    stored, view = context.data.results.readings, context.view
     if stored is None or view.customer not in stored.meters:
         return None
     table = load_series(stored, view.customer, context.data.results.timezone, view.first, view.last, columns=())
