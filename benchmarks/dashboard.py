@@ -1,7 +1,8 @@
 """The dashboard in a real browser: how long its first view and each filter take.
 
 Each command runs the chain first, where the folder has not got a run yet, then opens every page in headless Chromium.
-A time ends with the last change that the browser draws: tables, figures and all.
+A time ends with the last change in the window of 1440 x 900: tables, figures and all; beside it, with the last change
+on the whole page.
 
     python -m benchmarks.dashboard customers
     python -m benchmarks.dashboard meters --meters 5000
@@ -21,13 +22,13 @@ from urllib.request import urlopen
 import click
 
 from benchmarks.bars import report
-from benchmarks.dashboard_browser import Times, time_pages
+from benchmarks.dashboard_browser import Seconds, Times, time_pages
 from benchmarks.dtw_profiles import CUSTOMERS
 from benchmarks.etl_archives import make_hourly_customers
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_VIEW_SECONDS, FILTER_SECONDS = 2.0, 0.3
-_LINE = "{:<14}{:<14}{:>10}{:>10}{:>10}"
+_LINE = "{:<14}{:<16}{:>10}{:>10}{:>12}"
 _ADDRESS = "dashboard: http://"
 
 
@@ -48,8 +49,10 @@ def customers(data: Path, timezone: str, repeats: int, folder: Path | None) -> N
     params = {"customers_folder": str(data.resolve()), "timezone": timezone, "alert_days": "90"}
     with _kept(folder) as place:
         times = _run_and_time(place, params, repeats)
-    slowest_first = max(median(of_page) for of_page in times.first.values())
-    slowest_filter = max(median(of_filter) for of_filter in times.filters.values())
+    slowest_first, slowest_filter = (
+        max(median(taken.window for taken in of_one) for of_one in of_all.values())
+        for of_all in (times.first, times.filters)
+    )
     report(
         [
             (slowest_first < FIRST_VIEW_SECONDS, f"first view of the slowest page {slowest_first:.2f} s (bar 2)"),
@@ -95,17 +98,19 @@ def _run_and_time(place: Path, params: dict[str, str], repeats: int) -> Times:
     with _served(place, environment) as (url, seconds):
         click.echo(f"{os.cpu_count()} cores; dashboard listens after {seconds:.1f} s; medians, of {repeats}, in ms")
         times = time_pages(url, repeats)
-    click.echo(_LINE.format("page", "", "median", "slowest", ""))
+    click.echo(_LINE.format("page", "", "median", "slowest", "whole page"))
     for name, views in (("first view", times.first), ("third view", times.third)):
         for page, of_page in views.items():
-            click.echo(_LINE.format(page, name, *_milliseconds(of_page), ""))
+            click.echo(_LINE.format(page, name, *_milliseconds(of_page)))
     for (page, name), of_filter in times.filters.items():
-        click.echo(_LINE.format(page, name, *_milliseconds(of_filter), ""))
+        click.echo(_LINE.format(page, name, *_milliseconds(of_filter)))
     return times
 
 
-def _milliseconds(seconds: list[float]) -> tuple[str, str]:
-    return f"{1000 * median(seconds):.0f}", f"{1000 * max(seconds):.0f}"
+def _milliseconds(taken: list[Seconds]) -> list[str]:
+    """The median and the longest until the window is filled, and the median until the page is."""
+    window, page = zip(*taken, strict=True)
+    return [f"{1000 * seconds:.0f}" for seconds in (median(window), max(window), median(page))]
 
 
 def _run_chain(place: Path, params: dict[str, str], environment: dict[str, str]) -> None:

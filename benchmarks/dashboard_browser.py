@@ -1,10 +1,10 @@
-"""Times in a browser: from what the reader does to the last change on the page."""
+"""Times in a browser: from what the reader does to the last change in the window, and to the last on the page."""
 
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
@@ -13,30 +13,49 @@ _WINDOW: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "locale":
 _VISITS = 3
 PAGES = ("alerts", "consumption", "customers", "clusters", "quality")
 
-# `since` is when the reader did something, `last` the last time that anything on the page changed; a frame later it
-# is drawn. Quiet for half a second: done. What is drawn out of sight, to measure texts or to be quick later, is none.
+# `since` is when the reader did something, `seen` the last time that anything in the window changed, and `last` that
+# anything on the page did; a frame later it is drawn. Quiet for half a second: done. What is made to measure texts, to
+# be quick later, or to tell programs that dash is at work, is none.
 _WATCH = """
-window.bench = { since: 0, last: 0 };
-const UNSEEN = ".offstage, #js-plotly-tester";
-const isSeen = (change) => !change.target.parentElement?.closest(UNSEEN) && !change.target.matches?.(UNSEEN)
+window.bench = { since: 0, seen: 0, last: 0 };
+const UNSEEN = ".offstage, #js-plotly-tester, ._dash-loading-callback";
+const isShown = (change) => !change.target.parentElement?.closest(UNSEEN) && !change.target.matches?.(UNSEEN)
   && ![...change.addedNodes, ...change.removedNodes].some((node) => node.matches?.(UNSEEN));
-new MutationObserver((changes) => { if (changes.some(isSeen)) { window.bench.last = performance.now(); } }).observe(
-  document, { subtree: true, childList: true, attributes: true, characterData: true });
+const isInWindow = (change) => {
+  const element = change.target instanceof Element ? change.target : change.target.parentElement;
+  const place = element?.getBoundingClientRect();
+  return place && place.top < window.innerHeight && place.bottom > 0;
+};
+new MutationObserver((changes) => {
+  const now = performance.now();
+  const shown = changes.filter(isShown);
+  if (shown.length) { window.bench.last = now; }
+  if (shown.some(isInWindow)) { window.bench.seen = now; }
+}).observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
 for (const kind of ["change", "click"]) {
-  document.addEventListener(kind, () => { window.bench.since = window.bench.last = performance.now(); }, true);
+  document.addEventListener(kind, () => {
+    window.bench.since = window.bench.seen = window.bench.last = performance.now();
+  }, true);
 }
 """
-_QUIET = "() => window.bench.last > window.bench.since && performance.now() - window.bench.last > 500"
-_TAKEN = "() => (window.bench.last - window.bench.since) / 1000 + 0.016"
+_QUIET = "() => window.bench.seen > window.bench.since && performance.now() - window.bench.last > 500"
+_TAKEN = "() => [bench.seen, bench.last].map((when) => (when - bench.since) / 1000 + 0.016)"
+
+
+class Seconds(NamedTuple):
+    """How long something takes: until all that is in the window is there, and until all that is on the page is."""
+
+    window: float
+    page: float
 
 
 @dataclass
 class Times:
-    """Seconds: of a page's first view, of its third in a browser that keeps what it got, and of each filter."""
+    """Of a page's first view, of its third in a browser that keeps what it got, and of each filter."""
 
-    first: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    third: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    filters: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    first: dict[str, list[Seconds]] = field(default_factory=lambda: defaultdict(list))
+    third: dict[str, list[Seconds]] = field(default_factory=lambda: defaultdict(list))
+    filters: dict[tuple[str, str], list[Seconds]] = field(default_factory=lambda: defaultdict(list))
 
 
 def time_pages(url: str, repeats: int) -> Times:
@@ -69,7 +88,7 @@ def _time_page(browser: Browser, url: str, name: str, times: Times, repeat: int)
     context.close()
 
 
-def _third_view(player: Playwright, address: str) -> float:
+def _third_view(player: Playwright, address: str) -> Seconds:
     """A browser that writes to a folder keeps scripts ready to run from their second use on."""
     with tempfile.TemporaryDirectory() as folder:
         context = player.chromium.launch_persistent_context(folder, **_BROWSER, **_WINDOW)
@@ -78,7 +97,7 @@ def _third_view(player: Playwright, address: str) -> float:
     return seconds[-1]
 
 
-def _open(context: BrowserContext, address: str) -> tuple[Page, float]:
+def _open(context: BrowserContext, address: str) -> tuple[Page, Seconds]:
     page = context.new_page()
     page.add_init_script(_WATCH)
     page.goto(address)
@@ -109,6 +128,6 @@ def _acts(page: Page, repeat: int) -> dict[str, Callable[[], object]]:
     return acts
 
 
-def _seconds(page: Page) -> float:
+def _seconds(page: Page) -> Seconds:
     page.wait_for_function(_QUIET, timeout=60_000)
-    return float(page.evaluate(_TAKEN))
+    return Seconds(*page.evaluate(_TAKEN))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
+from urllib.parse import quote
 
 import flask
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
@@ -43,6 +44,13 @@ _INDEX: Final = """<!DOCTYPE html>
 </html>"""
 """Dash's own page has a second footer, which screen readers would tell."""
 
+_DAY_LOAD: Final = (
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><rect width='16' height='16' rx='3' fill='#0072B2'/>"
+    "<path d='M2 11 5 10 7 5 9 9 11 4 14 12' fill='none' stroke='#fff' stroke-width='1.6'/></svg>"
+)
+_ICON: Final = f'<link rel="icon" href="data:image/svg+xml,{quote(_DAY_LOAD)}">'
+"""As a file, a browser would ask for it again with each filter, and the page would wait for it."""
+
 _UNUSED: Final = re.compile(r'<script src="[^"]*/(deps/polyfill@|dash_table/)[^"]*"></script>')
 """What dash has for browsers of before 2018, and for its own tables: a tenth of a second of the first view."""
 
@@ -64,10 +72,11 @@ class Settings:
 
 
 class _App(Dash):
-    """Dash, with the page's language in its first line, and without scripts that no page of ours runs."""
+    """Dash, with the page's language in its first line, our icon, and without scripts that no page of ours runs."""
 
     def interpolate_index(self, **parts: str) -> str:
-        page: str = super().interpolate_index(**parts | {"scripts": _UNUSED.sub("", parts["scripts"])})
+        ours = {"scripts": _UNUSED.sub("", parts["scripts"]), "favicon": _ICON}
+        page: str = super().interpolate_index(**parts | ours)
         return page.replace("<html>", f'<html lang="{reader_language().code}">', 1)
 
 
@@ -147,7 +156,6 @@ def _layout(settings: Settings) -> Component:
             dcc.Location(id="url", refresh=False),
             dcc.Store(id="judged"),
             dcc.Store(id="choices"),
-            dcc.Store(id="title"),
             html.A(say("To the content"), href="#page", className="skip"),
             header,
             _filters(language),
@@ -192,19 +200,12 @@ def _add_callbacks(app: Dash, library: Library, settings: Settings) -> None:
         Input("url", "search"),
         Input("choices", "data"),
     )
-    app.clientside_callback(
-        ClientsideFunction("dashboard", "opened"),
-        Output("title", "clear_data"),
-        Input("title", "data"),
-        State("url", "pathname"),
-    )
 
     @app.callback(
         Output("page", "children"),
         Output("pages", "children"),
         Output("languages", "children"),
         Output("run", "children"),
-        Output("title", "data"),
         Output("choices", "data"),
         Input("url", "pathname"),
         Input("url", "search"),
@@ -215,6 +216,16 @@ def _add_callbacks(app: Dash, library: Library, settings: Settings) -> None:
         pathname: str | None, search: str | None, _judged: object, choices: Mapping[str, Any] | None
     ) -> tuple[Any, ...]:
         return _show(library, settings, *View.read(pathname or "", search or ""), choices or {})
+
+    @app.callback(
+        Output(parts.LATER, "children"),
+        Input(parts.LATER, "id"),
+        State("url", "pathname"),
+        State("url", "search"),
+    )
+    def show_later(_id: str, pathname: str | None, search: str | None) -> Any:
+        view, _ = View.read(pathname or "", search or "")
+        return _show_later(library, settings, view)
 
     @app.callback(
         Output("judged", "data"),
@@ -247,20 +258,28 @@ def _show(
     try:
         context = _context(library, settings, view)
         content = [lightened(part) for part in (*_left_out(context, wrong), *_content(context))]
-    except LoadProfilesError as error:
-        return (_failed(language, error), [], [], "", "loadprofiles", {})
-    except Exception:  # noqa: BLE001 a page that cannot be made must not take the others with it
-        _log.exception("page %s%s", view.page, view.query())
-        told = language.say("This page could not be made; the log of the server says why.")
-        return (parts.notice(told, "alarm"), [], [], "", "loadprofiles", {})
+    except Exception as error:  # noqa: BLE001 a page that cannot be made must not take the others with it
+        return (_failed(language, view, error), [], [], "", {})
     data = context.data
-    heading = PAGES[view.page].title(context)
-    frame = (_pages(context), _languages(context), _run(context), f"{heading} · loadprofiles")
+    page = [html.H1(PAGES[view.page].title(context)), *content]
+    frame = (_pages(context), _languages(context), _run(context))
     if data.results.run_id == choices.get("run"):
-        return ([html.H1(heading), *content], *frame, no_update)
+        return (page, *frame, no_update)
     first, last = data.cube.first_day.isoformat(), data.cube.last_day.isoformat()
     there = {"run": data.results.run_id, "customers": list(data.meters.index), "sectors": data.sectors}
-    return ([html.H1(heading), *content], *frame, {**there, "first": first, "last": last})
+    return (page, *frame, {**there, "first": first, "last": last})
+
+
+def _show_later(library: Library, settings: Settings, view: View) -> Any:
+    """What a customer's page has below what comes at once."""
+    if view.page != CONSUMPTION or not view.customer:  # the reader has gone on
+        return no_update
+    try:
+        context = _context(library, settings, view)
+        rest = consumption.render_later(context) if context.data.chosen(view) else []
+        return [lightened(part) for part in rest]
+    except Exception as error:  # noqa: BLE001 what was shown at once stays
+        return _failed(reader_language(), view, error)
 
 
 def _content(context: Context) -> list[Component]:
@@ -280,11 +299,14 @@ def _left_out(context: Context, wrong: list[str]) -> list[Component]:
     return [parts.notice(context.say("Left out, because it cannot be used: {names}.", names=names))]
 
 
-def _failed(language: Language, error: LoadProfilesError) -> Component:
+def _failed(language: Language, view: View, error: Exception) -> Component:
     if isinstance(error, EmptyResultError):
         told = language.say("There is nothing to show yet. Run this, then load the page again:")
         return parts.notice([told, " ", html.Code(FIRST_COMMAND), html.P(str(error), className="note")])
-    return parts.notice(str(error), "alarm")
+    if isinstance(error, LoadProfilesError):
+        return parts.notice(str(error), "alarm")
+    _log.error("page %s%s", view.page, view.query(), exc_info=error)
+    return parts.notice(language.say("This page could not be made; the log of the server says why."), "alarm")
 
 
 def _pages(context: Context) -> list[Component]:

@@ -20,6 +20,9 @@ from loadprofiles.plots import cluster_color
 
 ROWS_A_SHEET: Final = 25
 
+LATER: Final = "later"
+"""The id of what `later` makes."""
+
 Content: TypeAlias = Component | str | None
 
 
@@ -85,6 +88,11 @@ def section(heading: str, *content: Content, note: Content = None, tools: Sequen
     head = html.Div([html.H2(heading), html.Div(list(tools), className="tools")], className="head")
     told = [html.P(note, className="note")] if note else []
     return html.Section([head, *told, *content])
+
+
+def later() -> Component:
+    """Where a page goes on with what is asked for once the reader sees the part above."""
+    return html.Div(id=LATER)
 
 
 def csv_link(context: Context, table: str) -> Component:

@@ -99,6 +99,7 @@ class Reader:
         """Wait until nothing is being asked for or drawn."""
         self.page.wait_for_selector("main h1, main .notice")
         self.page.wait_for_load_state("networkidle")
+        self.page.wait_for_function("() => !document.querySelector('#later:empty')")
         self._wait_for_charts("innerHeight")
 
     def draw_all(self) -> None:

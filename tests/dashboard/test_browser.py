@@ -82,6 +82,26 @@ class TestEveryPage:
         assert not reader.page.locator("main .notice.alarm:not(.big)").count()
 
 
+def test_a_customers_page_goes_on_below_what_is_seen_first(reader):
+    page = reader.open("consumption?customer=Cliente 1")
+    seen, *below = [heading.bounding_box()["y"] for heading in page.locator("main h2").all()]
+    assert page.locator("main h2").all_inner_texts() == ["Hour by hour", "Day by day", "By hour of the day", "Voltages"]
+    assert seen < page.viewport_size["height"] < min(below)
+
+
+def test_another_page_is_opened_at_its_top_and_named_in_the_tab(reader):
+    page = reader.open("consumption?customer=Cliente 1")
+    assert page.title() == "Consumption · loadprofiles"
+    page.evaluate("() => window.scrollTo(0, 600)")
+    page.select_option("#first-hour", "8")
+    page.wait_for_url("**hours=8-24")
+    reader.settle()
+    assert page.evaluate("window.scrollY") == 600
+    page.click("#pages >> text=Customers")
+    page.wait_for_function("() => document.title === 'Customers · loadprofiles'")
+    assert page.evaluate("window.scrollY") == 0
+
+
 class TestFilters:
     def test_set_the_address_and_what_is_shown(self, reader):
         page = reader.open("customers")

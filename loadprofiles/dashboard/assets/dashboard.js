@@ -107,7 +107,19 @@
         node.querySelectorAll("[data-html]").forEach((inner) => filled.has(inner) || show(inner));
       }
     }
-  }).observe(document.documentElement, { subtree: true, childList: true, attributeFilter: ["data-html"] });
+    setTitle();
+  }).observe(document.documentElement, {
+    subtree: true, childList: true, characterData: true, attributeFilter: ["data-html"],
+  });
+
+  /* The tab's title, and the top of the page when another page was opened. */
+  function setTitle() {
+    const heading = at("page")?.querySelector("h1")?.textContent;
+    const title = heading ? `${heading} · ${NAME}` : NAME;
+    if (document.title === title) { return; }
+    if (document.title !== NAME) { window.scrollTo(0, 0); }
+    document.title = title;
+  }
 
   /* A link to another view: the address changes, and dash asks for what is there. */
   document.addEventListener("click", (event) => {
@@ -118,6 +130,7 @@
     window.dispatchEvent(new PopStateEvent("popstate"));
   });
 
+  const NAME = "loadprofiles";
   const HOURS = [0, 24];
   const at = (id) => document.getElementById(id);
 
@@ -233,16 +246,6 @@
           offer(choices);
           fill(new URLSearchParams(search || ""));
         }
-        return window.dash_clientside.no_update;
-      },
-
-      /* The tab's title, and the top of the page when another page was opened. */
-      opened: function (title, pathname) {
-        document.title = title;
-        if (window.dash_clientside.dashboard.last && window.dash_clientside.dashboard.last !== pathname) {
-          window.scrollTo(0, 0);
-        }
-        window.dash_clientside.dashboard.last = pathname;
         return window.dash_clientside.no_update;
       },
     },

@@ -37,8 +37,17 @@ def title(context: Context) -> str:
 
 
 def render(context: Context) -> list[Component]:
-    """The page."""
+    """The page; of a customer, without what `render_later` has."""
     return list(_of_customer(context) if context.view.customer else _of_all(context))
+
+
+def render_later(context: Context) -> list[Component]:
+    """What a customer's page goes on with: days, rhythm and voltages, which are below what fits on a screen."""
+    return [
+        customer_charts.days_section(context),
+        rhythm.rhythm_section(context, _chosen(context), _period(context), _slot(context)),
+        customer_charts.voltages_section(context),
+    ]
 
 
 def _of_customer(context: Context) -> Iterator[Component]:
@@ -53,9 +62,7 @@ def _of_customer(context: Context) -> Iterator[Component]:
         ]
     )
     yield customer_charts.hours_section(context)
-    yield customer_charts.days_section(context)
-    yield rhythm.rhythm_section(context, _chosen(context), _period(context), slot)
-    yield customer_charts.voltages_section(context)
+    yield parts.later()
 
 
 def _of_all(context: Context) -> Iterator[Component]:

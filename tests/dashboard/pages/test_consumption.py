@@ -26,7 +26,8 @@ ALL_DAY = (0, 24)
 
 @cache
 def render(data, query=""):
-    return consumption.render(small_context(data, "consumption", query))
+    context = small_context(data, "consumption", query)
+    return consumption.render(context) + (consumption.render_later(context) if context.view.customer else [])
 
 
 def table(data, name, query=""):
