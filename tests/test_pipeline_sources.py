@@ -101,7 +101,7 @@ def test_a_misspelt_model_is_refused_before_anything_runs(project):
 
 
 def test_a_failing_step_fails_the_parent_with_one_clear_line(project):
-    done = project.mlflow_run(*ONE_SOURCE, "sql_folder=nowhere/")
+    done = project.script(*ONE_SOURCE, "sql_folder=nowhere/")
     assert done.returncode != 0
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("Error: step ")]
     assert "etl_sql" in line

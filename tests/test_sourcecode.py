@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from modulefinder import ModuleFinder
 
 import pytest
 
@@ -32,7 +33,6 @@ def test_a_served_model_runs_on_few_modules():
 def package(tmp_path, monkeypatch):
     """A project of one script and a package of three modules, of which two are imported."""
     monkeypatch.setattr(sourcecode, "ROOT", tmp_path)
-    own_modules.cache_clear()
     folder = tmp_path / "loadprofiles"
     (folder / "inner").mkdir(parents=True)
     (folder / "__init__.py").write_text("")
@@ -41,8 +41,22 @@ def package(tmp_path, monkeypatch):
     (folder / "b.py").write_text("import json\nword = json.dumps('hello')\n")
     (folder / "c.py").write_text("")
     (tmp_path / "script.py").write_text("def late():\n    from loadprofiles.inner.a import word\n    return word\n")
-    yield tmp_path
-    own_modules.cache_clear()
+    return tmp_path
+
+
+@pytest.mark.parametrize("script", [ROOT / "pipeline.py", ROOT / "etl_sql.py", SERVED], ids=lambda script: script.stem)
+def test_they_are_those_that_pythons_module_finder_finds(script):
+    finder = ModuleFinder(path=[str(ROOT)])
+    finder.run_script(str(script))
+    assert {str(path) for path in own_modules(script)} == {m.__file__ for m in finder.modules.values() if m.__file__}
+
+
+def test_imports_relative_to_a_package_and_of_a_module_from_its_package_count(package):
+    (package / "loadprofiles" / "inner" / "a.py").write_text(
+        "if True:\n    from ..b import word\n    from .. import c\n"
+    )
+    found = {path.relative_to(package).as_posix() for path in own_modules(package / "script.py")}
+    assert {"loadprofiles/b.py", "loadprofiles/c.py"} <= found
 
 
 def test_imports_inside_functions_count_and_the_standard_library_does_not(package):

@@ -81,7 +81,7 @@ def finished(project):
 def whole(project, interrupted):
     """The same sweep once more, to its end: what it said, its parent, and how many runs were there already."""
     before = len(finished(project))
-    done = project.mlflow_run(*ASKED, entry_point="sweep")
+    done = project.script(*ASKED, entry_point="sweep")
     assert done.returncode == 0, done.stdout
     return done.stdout, project.latest("sweep"), before
 
@@ -164,18 +164,6 @@ def test_the_parent_holds_the_comparison_and_the_numbers_of_the_best(project, wh
 def test_only_the_best_is_registered(project, whole):
     (version,) = project.client.search_model_versions("name = 'best days'")
     assert version.run_id == whole[1].data.tags["best_run_id"]
-
-
-def test_a_finished_sweep_is_taken_over_whole(project, whole):
-    options = [text for parameter in ASKED for text in f"--{parameter}".split("=")]
-    done = project.run("python", "sweep.py", *options, "--jobs", "1")
-    assert done.returncode == 0, done.stdout
-    assert f"{len(RUNS)} of {len(RUNS)} runs were finished before and are taken over" in done.stdout
-    parent = project.latest("sweep")
-    assert children(project, parent) == []
-    before, now = leaderboard(project, whole[1]), leaderboard(project, parent)
-    pd.testing.assert_frame_equal(now.drop(columns="reused"), before.drop(columns="reused"))
-    assert now["reused"].all()
 
 
 def test_a_run_that_fails_is_told_after_all_others_have_ended(project):
@@ -322,9 +310,12 @@ def files_of(run):
 def test_runs_are_taken_over_unless_that_is_not_wanted_or_something_changed(place):
     (place / "meters.csv").write_text(DESCRIPTION)
     known = {"smart_meter_description_csv": "meters.csv"}
-    run(**known)
-    run(**known)
+    first, second = run(**known), run(**known)
     assert len(clusterings()) == 1
+    assert second.data.metrics["runs_reused"] == 1
+    before, now = board_of(first), board_of(second)
+    pd.testing.assert_frame_equal(now.drop(columns="reused"), before.drop(columns="reused"))
+    assert (before["reused"].any(), now["reused"].all()) == (False, True)
     (place / "meters.csv").write_text(DESCRIPTION.replace("domestic", "industry"))
     run(**known)
     assert len(clusterings()) == 2
