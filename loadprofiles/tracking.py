@@ -28,6 +28,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, Schema
 from mlflow.utils import mlflow_tags
 from sqlalchemy.exc import SQLAlchemyError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from loadprofiles.errors import InputError, LoadProfilesError, ParameterError, StoreError, has_secret, mask_secrets
 from loadprofiles.sourcecode import copy_modules
@@ -60,6 +61,7 @@ _NO_SUCH = "RESOURCE_DOES_NOT_EXIST"
 _MOST = 10_000
 _TAG_LENGTH = 5000
 _DIGEST_LENGTH = 36
+_INPUT_ATTEMPTS = 3
 
 
 @contextmanager
@@ -223,7 +225,11 @@ def _log_input(given: StepInput, uri: str) -> None:
     source = get_dataset_source_from_json(json.dumps({"uri": uri}), "local")
     # abstract in name only: MLflow itself makes MetaDatasets without a `profile`
     dataset = MetaDataset(source, name=given.name, digest=given.digest[:_DIGEST_LENGTH])  # type: ignore[abstract]
-    mlflow.log_input(dataset, context="input")
+    # MLflow adds a dataset that it does not find: of two runs that do so at once one fails, and finds it then
+    trying = Retrying(
+        retry=retry_if_exception_type(MlflowException), stop=stop_after_attempt(_INPUT_ATTEMPTS), reraise=True
+    )
+    trying(mlflow.log_input, dataset, context="input")
 
 
 def local_path(uri: str, destination: Path) -> Path:

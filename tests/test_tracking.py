@@ -1,7 +1,9 @@
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 import mlflow
 import pandas as pd
@@ -47,6 +49,21 @@ def step(workspace, out_csv, word):
         outputs={"clean_sql": out_csv}, files=[note], metrics={"rows": 1.0}, params={"k": 3}, tags={"seen": "yes"},
         inputs=[StepInput("sql", Path("sql"), "d" * 64)], notes=["from mongodb://u:s3cret@h/x"], run_name="my run",
     )  # fmt: skip
+
+
+def test_runs_that_log_the_same_input_at_once_all_have_it(store):
+    together = Barrier(4)
+
+    def log_inputs(_):
+        with mlflow.start_run() as run:
+            for number in range(3):
+                together.wait(60)
+                tracking.record(run, StepResult(inputs=[StepInput(f"days {number}", Path("days"), "d" * 64)]))
+        return run.info.run_id
+
+    with ThreadPoolExecutor(4) as threads:
+        runs = list(threads.map(log_inputs, range(4)))
+    assert {len(mlflow.get_run(run).inputs.dataset_inputs) for run in runs} == {3}
 
 
 def test_a_result_is_recorded_whole_and_without_secrets(store, capsys):
