@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Where Python may not keep what it compiled, each step and each test's process compiles MLflow anew: 12 s instead of 3.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run test check samples ui dashboard notebook docs clean
+.PHONY: help env run test check lint types pytest samples ui dashboard notebook docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -33,12 +33,19 @@ notebook: env ## open results.ipynb, the analysis of the latest run, in the brow
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements-dev.txt jupyterlab
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab results.ipynb
 
-check: env ## lint and type-check
+check: lint types ## lint and type-check
+
+test: lint ## lint, type-check and run all tests
+	$(MAKE) --no-print-directory --jobs=2 types pytest
+
+lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: env
 	$(BIN)/mypy
 
-test: check ## lint, type-check and run all tests
+pytest: env
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 docs: env ## make docs/entry_points.md anew, from MLproject and the scripts

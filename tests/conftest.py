@@ -13,9 +13,9 @@ settings.register_profile("shared machine", deadline=None, max_examples=30)
 settings.load_profile("shared machine")
 
 SLOW = (
-    "test_pipeline_reuse", "test_pipeline_sources", "test_pipeline", "test_sweep", "test_forecasting", "test_etl",
-    "test_chain", "tests/test_anomalies", "tests/anomalies/test_store", "test_sql_live", "test_parallel",
-    "tests/serving", "test_mongo_live", "test_browser", "test_notebook",
+    "test_pipeline_reuse", "test_pipeline_sources", "test_pipeline", "test_sweep", "test_browser", "test_forecasting",
+    "test_sql_live", "test_chain", "tests/test_anomalies", "test_etl", "tests/anomalies/test_store", "tests/serving",
+    "test_parallel", "test_notebook", "test_mongo_live",
 )  # fmt: skip
 """Files that take long, the longest first: two processes that take one file after another end about together."""
 
