@@ -171,10 +171,12 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 @click.command(help=__doc__)
-@click.option("--data", type=click.Path(path_type=Path, exists=True, file_okay=False), default=DATA, show_default=True)
+@click.option("--data", type=click.Path(path_type=Path), default=DATA, show_default=True)
 @click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Draw the meter here.")
 def main(data: Path, png: Path | None) -> None:
     """Clean the meter, print what was found, and fail if it is not what it should be."""
+    if not data.is_dir():
+        raise click.ClickException(f"{data} is not there; name the folder of the meter's files with --data")
     cleaned = clean(data)
     click.echo("\n".join(report(cleaned)))
     if png:
