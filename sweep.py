@@ -17,7 +17,8 @@ from loadprofiles.steps import DATA
 @cli.boolean_option("ignore_previous_runs", "false", "Run everything, even where an earlier run could be taken over.")
 def main(**params: object) -> None:
     """Check the parameters, then run the sweep."""
-    workers.warm_up()
+    if not params["in_csv"]:
+        workers.warm_up()
     from loadprofiles.sweep import run_sweep  # imports mlflow: only once the parameters are right
 
     cli.run_guarded(lambda: run_sweep(DATA, params))

@@ -4,7 +4,9 @@ Parameter names are those of MLproject; `mlflow run . -P name=value` and `python
 are the same call.
 """
 
+import atexit
 import functools
+import gc
 import os
 import signal
 import sys
@@ -487,6 +489,8 @@ def run_guarded(function: Callable[[], None]) -> None:
     """
     for number in _INTERRUPTIONS:
         signal.signal(number, _interrupt)
+    # at its end Python looks through all that was imported, for two seconds, unless told that it will stay
+    atexit.register(gc.freeze)
     try:
         function()
     except LoadProfilesError as error:

@@ -179,6 +179,7 @@ class _Sweep:
         groups, ids = self._days.groups, self._days.keys["id"]
         of_meters = {name: dict(zip(ids, values, strict=True)) for name, values in groups.items()}
         self._known_of_meters = _digest_text(json.dumps(of_meters, sort_keys=True))
+        self._stored = json.dumps(stored_digests(params["dtw_path"]), sort_keys=True)
         self._notes: list[str] = []
 
     def run(self, asked: list[tuple[str, str, int]]) -> pd.DataFrame:
@@ -211,7 +212,7 @@ class _Sweep:
             "code": code_digest(CHILD_STEP),
             "environment": content_digest(ENVIRONMENT_FILE),
             "input in_csv": self._days.digest,
-            "input dtw_path": json.dumps(_stored(str(self._params["dtw_path"])), sort_keys=True),
+            "input dtw_path": self._stored,
             "known of meters": self._known_of_meters,
             "parameters": json.dumps(asdict(task.settings) | asdict(task.request), sort_keys=True, default=str),
         }
@@ -358,11 +359,6 @@ def _fingerprint(parts: Mapping[str, str]) -> str:
 
 def _digest_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def _stored(dtw_path: str) -> dict[str, str]:
-    return stored_digests(dtw_path)
 
 
 def _build_tree(task: _TreeTask) -> int:

@@ -1,13 +1,19 @@
 """A copy of the project in a folder of its own, as a user would have it, and ways to run it there."""
 
+import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
@@ -52,14 +58,41 @@ class Project:
         self, *parameters: str, entry_point: str = "pipeline", environment: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """The script that `mlflow run` would start: without mlflow before it, which takes seconds to start."""
-        pairs = (parameter.partition("=") for parameter in parameters)
-        given = [text for name, _, value in pairs for text in (f"--{name}", value)]
-        return self.run("python", f"{entry_point}.py", *given, environment=environment)
+        return self.run("python", f"{entry_point}.py", *options(parameters), environment=environment)
+
+    def here(self, *parameters: str, entry_point: str = "pipeline") -> subprocess.CompletedProcess[str]:
+        """The script's command in this process, which has imported what a new one takes seconds for.
+
+        For tests of what a command makes. What steps print themselves is not in the output.
+        """
+        command = importlib.import_module(entry_point).main
+        with self._entered():
+            done = CliRunner().invoke(command, options(parameters), prog_name=entry_point, catch_exceptions=False)
+        return subprocess.CompletedProcess([entry_point, *parameters], done.exit_code, done.output)
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """A block in the project's folder, with its store; then all is as it was before."""
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            for name in os.environ.keys() - clean_environment().keys():
+                patch.delenv(name)
+            patch.setenv("MLFLOW_TRACKING_URI", self.store)
+            patch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+            yield
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    @property
+    def store(self) -> str:
+        """The URI of the project's own store."""
+        return f"sqlite:///{self.folder / 'mlflow.db'}"
 
     @property
     def client(self) -> MlflowClient:
         """A client of the project's own store."""
-        return MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+        return MlflowClient(self.store)
 
     def runs(self, query: str = "") -> list[Run]:
         """Runs of all experiments, the latest first."""
@@ -73,6 +106,12 @@ class Project:
     def artifacts(self, run: Run) -> Path:
         """Where a run's artifacts lie."""
         return Path(run.info.artifact_uri.removeprefix("file://"))
+
+
+def options(parameters: tuple[str, ...]) -> list[str]:
+    """`name=value` as a script takes it."""
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return [text for name, _, value in pairs for text in (f"--{name}", value)]
 
 
 def copy_project(folder: Path) -> Project:

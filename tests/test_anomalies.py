@@ -2,8 +2,6 @@
 
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 from itertools import chain
@@ -19,78 +17,64 @@ from loadprofiles.anomalies.alert import THEFT
 from loadprofiles.anomalies.states import URL_VARIABLE
 from loadprofiles.anomalies.store import AlertStore
 from tests.anomalies.customers import customer, scaled, write
-from tests.project import clean_environment
+from tests.project import Project, options
 
 SCRIPT = Path(anomalies.__file__).resolve()
 N_DAYS = 150
+GIVEN = ("in_csv=", "readings=readings", "smart_meter_description_csv=meters.csv", "jobs=1")
 DESCRIPTION = "id,Contractual power (kW),Production (kW),Type\nA,,,bakery\n"
-
-
-class Place:
-    """A folder with Readings, and the script's runs in it, with their MLflow store there."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        half = scaled(customer("A", N_DAYS, 0), slice(130, 135), 0.5)
-        write([half, customer("B", N_DAYS, 1)], folder / "readings")
-        (folder / "meters.csv").write_text(DESCRIPTION)
-
-    @property
-    def store(self):
-        return AlertStore(f"sqlite:///{self.folder / 'alerts.db'}", create=False)
-
-    def start(self, **environment):
-        given = ("--in_csv", "", "--readings", "readings", "--smart_meter_description_csv", "meters.csv", "--jobs", "1")
-        own = {name: value for name, value in clean_environment().items() if name != URL_VARIABLE}
-        return subprocess.Popen(
-            [sys.executable, SCRIPT, *given],
-            cwd=self.folder,
-            env=own | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, **environment):
-        process = self.start(**environment)
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, output
-        return output
-
-    def kill_when(self, condition):
-        """Run the script until a condition holds, and not a moment longer."""
-        process = self.start()
-        deadline = time.monotonic() + 120
-        while not condition():
-            assert process.poll() is None, process.stdout.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
 
 
 @pytest.fixture
 def place(tmp_path):
-    return Place(tmp_path)
+    """A folder with Readings, in which the script runs with an MLflow store there."""
+    half = scaled(customer("A", N_DAYS, 0), slice(130, 135), 0.5)
+    write([half, customer("B", N_DAYS, 1)], tmp_path / "readings")
+    (tmp_path / "meters.csv").write_text(DESCRIPTION)
+    return Project(tmp_path)
+
+
+def start(place, **environment):
+    return place.start("python", str(SCRIPT), *options(GIVEN), environment=environment)
+
+
+def kill_when(place, condition):
+    """Run the script until a condition holds, and not a moment longer."""
+    process = start(place)
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def finish(place):
+    """Run it to its end, without one more process; what it said."""
+    done = place.here(*GIVEN, entry_point="anomalies")
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 def test_alerts_are_those_of_one_run_though_others_were_killed(place):
     database, scores = place.folder / "alerts.db", place.folder / "scores.parquet"
-    place.kill_when(database.exists)
-    place.kill_when(scores.exists)
+    kill_when(place, database.exists)
+    kill_when(place, scores.exists)
     assert len(pd.read_parquet(scores)) == 2 * N_DAYS
-    output = place.run()
-    table = place.store.read()
+    output = finish(place)
+    store = AlertStore(f"sqlite:///{database}", create=False)
+    table = store.read()
     theft = table[(table["kind"] == THEFT) & (table["subject"] == "A")].iloc[0]
     assert [str(theft[name].date()) for name in ("first_day", "last_day")] == ["2024-05-10", "2024-05-14"]
     told = [line for line in output.splitlines() if line.startswith("anomalies: theft-like at A from 2024-05-10 to ")]
     assert len(told) == 1
     assert "kWh missing: " in told[0] and "% less than expected (" in told[0]
-    place.store.set_state(theft["alert_id"], "confirmed", "bypass", "ana")
-    again = place.run()
+    store.set_state(theft["alert_id"], "confirmed", "bypass", "ana")
+    again = finish(place)
     assert f"alerts ({len(table)} theft-like, 0 data fault, 0 group event): 0 new, 0 go on, {len(table)} known" in again
-    after = place.store.read()
+    after = store.read()
     assert after["alert_id"].tolist() == table["alert_id"].tolist()
     assert not after.duplicated(["kind", "subject", "first_day"]).any()
     assert after.set_index("alert_id").loc[theft["alert_id"], "state"] == "confirmed"
@@ -104,7 +88,9 @@ def test_alerts_are_those_of_one_run_though_others_were_killed(place):
 
 def test_the_environment_names_a_database_with_a_password_that_is_told_nowhere(place, postgres_url, postgres_schema):
     url = f"{postgres_url}?options=-csearch_path%3D{postgres_schema}"
-    output = place.run(**{URL_VARIABLE: url})
+    process = start(place, **{URL_VARIABLE: url})
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
     table = AlertStore(url, create=False).read(kinds=[THEFT])
     assert "A" in table["subject"].tolist()
     assert not (place.folder / "alerts.db").exists()

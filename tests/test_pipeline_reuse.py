@@ -29,7 +29,7 @@ def chain(project) -> None:
 
 def run_again(project, *parameters):
     """The chain by the same parameters, and by `parameters`; its output."""
-    done = project.script(*QUICK, *parameters)
+    done = project.here(*QUICK, *parameters)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -84,7 +84,7 @@ def test_a_changed_input_or_a_lost_matrix_runs_again_just_what_depends_on_it(pro
 
 def test_clustering_by_dtw_runs_alone_on_the_artifact(project, chain):
     uri = project.latest("harmonization").data.tags["harmonized_csv"]
-    done = project.script(
+    done = project.here(
         f"in_csv={uri}",
         "model=kmedioids",
         "distance_metric=dtw",
@@ -102,11 +102,11 @@ def test_a_stale_matrix_is_refused_with_the_command_that_mends_it(project, chain
     table.loc[:36, steps] += np.arange(24)
     table.to_csv(tmp_path / "other.csv", index=False)
     other = (f"in_csv={tmp_path / 'other.csv'}", "model=kmedoids", "distance_metric=dtw", "number_of_clusters=4")
-    done = project.script(*other, entry_point="clustering")
+    done = project.here(*other, entry_point="clustering")
     assert done.returncode != 0
     assert project.latest("clustering").info.status == "FAILED"
     (error,) = [line for line in done.stdout.splitlines() if line.startswith("Error: ")]
     assert "does not hold 37 of the" in error
     command = error.partition("bring it up to date with: ")[2]
     assert project.run(*shlex.split(command), "--env-manager=local").returncode == 0
-    assert project.script(*other, entry_point="clustering").returncode == 0
+    assert project.here(*other, entry_point="clustering").returncode == 0

@@ -168,9 +168,9 @@ def test_only_the_best_is_registered(project, whole):
 
 def test_a_run_that_fails_is_told_after_all_others_have_ended(project):
     write(three_shapes().iloc[[0, 10, 20, 21]], project.folder / "four.csv")
-    done = project.run(
-        "python", "sweep.py", "--in_csv", "four.csv", "--models", "kmeans", "--distance_metrics", "euclidean",
-        "--k_min", "4", "--k_max", "5", "--smart_meter_description_csv", "", "--jobs", "1",
+    done = project.here(
+        "in_csv=four.csv", "models=kmeans", "distance_metrics=euclidean", "k_min=4", "k_max=5",
+        "smart_meter_description_csv=", "jobs=1", entry_point="sweep",
     )  # fmt: skip
     assert done.returncode == 1
     reason = "number of clusters is 5, but there are only 4 distinct profiles"
@@ -187,7 +187,7 @@ def test_a_run_that_fails_is_told_after_all_others_have_ended(project):
 
 
 def test_without_a_table_the_chain_is_run_once_below_the_same_parent(project):
-    done = project.script(
+    done = project.here(
         "models=kmeans", "distance_metrics=euclidean", "k_min=3", "k_max=3", "oldmongo_folder=", "newmongo_folder=",
         entry_point="sweep",
     )  # fmt: skip
