@@ -41,8 +41,8 @@ def test_the_chosen_models_forecasts_are_on_the_run_and_each_model_below_it(proj
     assert version.run_id in {child.info.run_id for child in children if child.info.run_name == chosen}
 
 
-def test_the_script_alone_does_the_same(project):
-    done = project.run("python", "forecasting.py", "--backtest_days", "1", "--jobs", "1", "--registered_model", "")
+def test_the_command_alone_does_the_same(project):
+    done = project.here("backtest_days=1", "jobs=1", "registered_model=", entry_point="forecasting")
     assert done.returncode == 0, done.stdout
     assert project.latest("forecasting").data.params["model"] == "auto"
 

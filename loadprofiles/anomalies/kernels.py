@@ -52,7 +52,8 @@ def nearest(points: Floats, usable: Flags, day: int, first: int, last: int, foun
                 place -= 1
             distances[place] = total
             found[place] = other
-    distances[:] = np.sqrt(distances)
+    for place in range(k):  # as one expression numba would compile for seconds what says that lengths differ
+        distances[place] = np.sqrt(distances[place])
 
 
 @compiled
