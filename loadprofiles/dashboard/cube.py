@@ -170,7 +170,8 @@ def _reading_block(readings: StoredReadings, meter: str, timezone: str) -> _Bloc
         ((nominal, _),) = sum_columns(table, grid, ("energy_kwh",))
     except ParameterError:
         _log.warning("meter %s is read at intervals that are no part of an hour: its energy is not shown", meter)
-        return _Block(meter, grid.first_day, np.full((1, HOURS), np.nan, np.float32))
+        nothing = np.full(grid.lengths.shape, np.nan, np.float32)
+        return _Block(meter, grid.first_day, nothing.reshape(-1, HOURS))
     # as it was metered: a total must not hang on the change of clocks
     energy = (nominal * grid.lengths).astype(np.float32)
     return _Block(meter, grid.first_day, energy.reshape(-1, HOURS))
@@ -371,6 +372,16 @@ class Cube:
     def n_days(self) -> int:
         """Days from the first to the last."""
         return self._last - self._first + 1
+
+    def days_of(self, meter: str) -> tuple[date, date]:
+        """The first and the last day of a meter.
+
+        Raises:
+            InputError: There is no such meter.
+        """
+        (position,) = self.positions(meter)
+        first, rows = int(self._first_days[position]), int(self._rows[position + 1] - self._rows[position])
+        return _date(first), _date(first + rows - 1)
 
     def positions(self, meters: Meters = None) -> Ints:
         """The positions of meters in `meters`.

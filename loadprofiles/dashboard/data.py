@@ -100,8 +100,10 @@ class Data:
         return self.meters.index.tolist()
 
     def period(self, view: View) -> tuple[date, date]:
-        """The first and the last day of a view, within those there are."""
+        """The first and the last day of a view, within those there are: of a customer, within its own."""
         first, last = self.cube.first_day, self.cube.last_day
+        if view.customer in self.meters.index:
+            first, last = self.cube.days_of(view.customer)
         return max(first, view.first or first), min(last, view.last or last)
 
     def alerts(self, view: View) -> pd.DataFrame:

@@ -134,10 +134,11 @@ class TestReadings:
 
     def test_of_a_meter_that_is_read_every_two_hours_nothing_is_known_and_the_log_names_it(self, tmp_path, caplog):
         found = built(
-            tmp_path, [readings(np.ones(24), "2024-01-01", 60, "m1"), readings(np.ones(24), "2024-01-01", 120, "slow")]
+            tmp_path, [readings(np.ones(24), "2024-01-01", 60, "m1"), readings(np.ones(36), "2024-01-01", 120, "slow")]
         )
         assert found.energy_kwh("m1").kwh.tolist() == [24.0]
         assert np.isnan(found.energy_kwh("slow").kwh).all()
+        assert found.days_of("slow") == (date(2024, 1, 1), date(2024, 1, 3)), "its other pages show them"
         assert "meter slow is read" in caplog.text
 
     @pytest.mark.parametrize("where", ["_to_arrow", "sum_columns"])
@@ -304,6 +305,11 @@ class TestQueries:
         for meters in ("B", ["B"], np.array([1])):
             np.testing.assert_array_equal(cube.energy_kwh(meters).kwh, [48])
         np.testing.assert_array_equal(cube.energy_kwh(["B", "A"]).kwh, [48, 24])
+
+    def test_a_meter_has_days_of_its_own(self):
+        cube = cube_of(A=(-2, np.zeros((4, 24))), B=(0, np.full((3, 24), np.nan)))
+        assert cube.days_of("A") == (MONDAY - timedelta(days=2), MONDAY + timedelta(days=1))
+        assert cube.days_of("B") == (MONDAY, MONDAY + timedelta(days=2))
 
     def test_a_period_outside_the_data_is_empty(self):
         cube = cube_of(A=(0, np.ones((2, 24))), B=(1, np.ones((2, 24))))

@@ -1,12 +1,13 @@
 """A run in memory: its meters in one table, and what is asked of it again and again."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from loadprofiles.dashboard import data as module
+from loadprofiles.dashboard.cube import Cube
 from loadprofiles.dashboard.data import CUBE_FILE, Data, make_data
 from loadprofiles.dashboard.state import View
 from loadprofiles.errors import EmptyResultError
@@ -100,6 +101,16 @@ def test_a_period_lies_within_the_days_there_are(data):
     assert data.period(View(first=date(2024, 4, 1), last=date(2030, 1, 1))) == (date(2024, 4, 1), LAST_DAY)
     first, last = data.period(View(first=date(2030, 1, 1)))
     assert first > last
+
+
+def test_a_customers_period_lies_within_its_own_days(data):
+    first, energy = (FIRST_DAY - date(1970, 1, 1)).days, np.ones((12, 24), np.float32)
+    cube = Cube("UTC", METERS, first + np.array([0, 1, 3, 5]), np.array([0, 6, 8, 10, 12]), energy)
+    short = Data(data.results, cube)
+    own = FIRST_DAY + timedelta(days=1), FIRST_DAY + timedelta(days=2)
+    assert short.period(View(customer=METERS[1])) == own
+    assert short.period(View(customer=METERS[1], first=own[1])) == (own[1], own[1])
+    assert short.period(View(customer="nobody")) == (FIRST_DAY, FIRST_DAY + timedelta(days=6))
 
 
 @pytest.mark.parametrize(

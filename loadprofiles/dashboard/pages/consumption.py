@@ -152,13 +152,14 @@ def _energy_cards(
         note = say("{energy} a day", energy=used) if context.view.customer else say("{energy} a customer", energy=used)
         hours = language.hours(slot.first_hour, slot.first_hour + SLOT_HOURS)
         yield parts.card(say("{hours} hours of highest use", hours=SLOT_HOURS), hours, note)
-    share = _known_share(context, energy, len(days.dates), first)
+    share = _known_share(context, energy, first, last)
     if share < _KNOWN_ENOUGH:
         yield parts.card(say("Known hours"), language.percent(share), say("of all in the period"))
 
 
-def _known_share(context: Context, energy: pd.DataFrame, n_days: int, first: date) -> float:
+def _known_share(context: Context, energy: pd.DataFrame, first: date, last: date) -> float:
     """The share of the period's hours that are known, over all customers; 0 of a period without days."""
+    n_days = max(0, (last - first).days + 1)
     there = hours_there(context.data.cube.timezone, first, n_days)[:, slice(*context.view.hours)] > 0
     return float(energy["known_hours"].sum() / max(1, len(energy) * int(there.sum())))
 

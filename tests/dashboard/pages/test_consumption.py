@@ -19,7 +19,7 @@ from loadprofiles.dashboard.pages import customer_series as cs
 from loadprofiles.dashboard.pages.customer_series import Window
 from loadprofiles.readings import QUALITY_DTYPE, open_readings, write_readings
 from tests.dashboard.components import cards, cells, figures, found, words
-from tests.dashboard.small import BACKTEST_DAYS, DAYS, FIRST_DAY, LAST_DAY, ODD, small_context
+from tests.dashboard.small import BACKTEST_DAYS, DAYS, FIRST_DAY, LAST_DAY, METERS, ODD, small_context
 
 ALL_DAY = (0, 24)
 
@@ -75,6 +75,16 @@ def test_cards_tell_energy_by_day_and_the_hours_of_highest_use(data):
 def test_the_share_of_known_hours_is_told_only_where_some_are_missing(data):
     assert "Known hours" not in cards(render(data, "from=2024-03-01&to=2024-03-04"))
     assert cards(render(data, "sector=Bakery&from=2024-04-05&to=2024-04-05"))["Known hours"] == "75.0 %"
+
+
+def test_a_customers_period_is_that_of_its_own_readings(data):
+    energy = np.ones((20, 24), np.float32)
+    energy[12] = np.nan  # one of the four days that M1 has
+    first = (FIRST_DAY - date(1970, 1, 1)).days
+    cube = Cube("UTC", METERS, first + np.array([0, 2, 0, 0]), np.array([0, 10, 14, 17, 20]), energy)
+    page = render(Data(data.results, cube), "customer=M1")
+    assert cards(page)["Known hours"] == "75.0 %"
+    assert "3 Mar 2024 – 6 Mar 2024" in words(page)
 
 
 def test_a_skipped_hour_is_not_missing():
