@@ -14,9 +14,14 @@ def free_port() -> int:
     # for an outgoing connection, nor connect to itself.
     while True:
         port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
+        if not listens(port):
+            return port
+
+
+def listens(port: int) -> bool:
+    """Whether anybody listens on a port of the loopback interface."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def unavailable(reason: str) -> NoReturn:

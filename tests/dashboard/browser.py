@@ -11,6 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.dashboard.proxies import HOST
 from tests.project import ROOT, clean_environment
 from tests.servers import unavailable
 
@@ -19,11 +20,12 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium; without one the test is skipped, with `CI=true` it fails."""
+    """A headless Chromium that finds `HOST` here; without one the test is skipped, with `CI=true` it fails."""
     if not CHROMIUM:
         unavailable("no Chromium on the PATH: install Debian's package chromium")
     with sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        options = ["--no-sandbox", f"--host-resolver-rules=MAP {HOST} 127.0.0.1"]
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=options)
         yield browser
         browser.close()
 

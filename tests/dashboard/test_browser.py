@@ -4,12 +4,15 @@ import csv
 import io
 import re
 import shutil
+from urllib.parse import urlsplit
 
 import pytest
 
 from loadprofiles.anomalies.store import AlertStore
 from loadprofiles.dashboard.users import add_user
 from tests.dashboard.browser import Reader, chromium, dashboard, person
+from tests.dashboard.proxies import HOST, caddy, nginx
+from tests.project import wait_for
 
 PAGES = ("alerts", "consumption", "customers", "clusters", "quality")
 USER, PASSWORD = "ana", "correct horse battery"
@@ -261,10 +264,14 @@ def test_the_keyboard_reaches_the_content_first(reader):
 
 
 @pytest.fixture(scope="module")
-def guarded(folder):
+def users(folder):
+    add_user(folder / "users.txt", USER, PASSWORD)
+    return folder / "users.txt"
+
+
+@pytest.fixture(scope="module")
+def guarded(folder, users):
     """The address of a dashboard that asks its readers to sign in."""
-    users = folder / "users.txt"
-    add_user(users, USER, PASSWORD)
     with dashboard(folder, "--users_file", str(users)) as address:
         yield address
 
@@ -300,6 +307,28 @@ class TestSignIn:
         answer = context.request.post(f"{guarded}_dash-update-component", data={"output": "page.children"})
         assert answer.status in (400, 401, 403)
         assert context.request.get(f"{guarded}download/alerts.csv", max_redirects=0).status in (302, 401)
+        context.close()
+
+    @pytest.mark.parametrize("proxy", [nginx, caddy])
+    def test_works_behind_the_proxies_of_the_documentation(self, browser, folder, store, users, tmp_path, proxy):
+        given = ("--users_file", str(users), "--behind_proxy", "true", "--trusted_hosts", HOST)
+        forged = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "/evil", "X-Forwarded-Proto": "http"}
+        context = browser.new_context(ignore_https_errors=True, extra_http_headers=forged)
+        with dashboard(folder, *given) as address, proxy(tmp_path, urlsplit(address).netloc) as port:
+            reader = Reader(context, f"https://{HOST}:{port}/")
+            reader.page.goto(f"{reader.url}customers?hours=6-9")
+            self.sign_in(reader, PASSWORD)
+            reader.page.wait_for_url(f"{reader.url}customers?hours=6-9")
+            reader.settle()
+            alert = store.read().iloc[1]["alert_id"]
+            before = len(store.history(alert))
+            reader.open(f"?alert={alert}").click("button:has-text('Mark as seen'), button:has-text('Reopen')")
+            wait_for(lambda: len(store.history(alert)) > before)
+            reader.close()
+        assert store.history(alert).iloc[-1]["changed_by"] == USER
+        (session,) = [cookie for cookie in context.cookies() if "session" in cookie["name"]]
+        assert (session["secure"], session["httpOnly"], session["domain"]) == (True, True, HOST)
+        assert reader.faults == []
         context.close()
 
 
