@@ -383,6 +383,19 @@ class Cube:
         first, rows = int(self._first_days[position]), int(self._rows[position + 1] - self._rows[position])
         return _date(first), _date(first + rows - 1)
 
+    def days_within(self, meters: Meters = None, **period: Unpack[Period]) -> tuple[Ints, Ints]:
+        """Which days of the period lie between the first and the last day of each meter, shape (meters,) each.
+
+        Returns:
+            The first of them and the one after the last, counted from the period's first; the same where there is none.
+
+        Raises:
+            InputError: There is no such meter.
+            ParameterError: There are no such hours.
+        """
+        chosen = self._select(meters, period)
+        return chosen.offsets, chosen.offsets + chosen.ends - chosen.starts
+
     def positions(self, meters: Meters = None) -> Ints:
         """The positions of meters in `meters`.
 

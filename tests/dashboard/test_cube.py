@@ -310,6 +310,9 @@ class TestQueries:
         cube = cube_of(A=(-2, np.zeros((4, 24))), B=(0, np.full((3, 24), np.nan)))
         assert cube.days_of("A") == (MONDAY - timedelta(days=2), MONDAY + timedelta(days=1))
         assert cube.days_of("B") == (MONDAY, MONDAY + timedelta(days=2))
+        first = MONDAY - timedelta(days=1)
+        for period, within in (({}, [(0, 4), (2, 5)]), ({"first_day": first, "last_day": MONDAY}, [(0, 2), (1, 2)])):
+            assert [tuple(days) for days in zip(*cube.days_within(**period), strict=True)] == within
 
     def test_a_period_outside_the_data_is_empty(self):
         cube = cube_of(A=(0, np.ones((2, 24))), B=(1, np.ones((2, 24))))

@@ -154,14 +154,18 @@ def _energy_cards(
         yield parts.card(say("{hours} hours of highest use", hours=SLOT_HOURS), hours, note)
     share = _known_share(context, energy, first, last)
     if share < _KNOWN_ENOUGH:
-        yield parts.card(say("Known hours"), language.percent(share), say("of all in the period"))
+        yield parts.card(say("Known hours"), language.percent(share), say("from the first reading to the last"))
 
 
 def _known_share(context: Context, energy: pd.DataFrame, first: date, last: date) -> float:
-    """The share of the period's hours that are known, over all customers; 0 of a period without days."""
-    n_days = max(0, (last - first).days + 1)
-    there = hours_there(context.data.cube.timezone, first, n_days)[:, slice(*context.view.hours)] > 0
-    return float(energy["known_hours"].sum() / max(1, len(energy) * int(there.sum())))
+    """The share of hours that are known of those from a customer's first to its last; 0 of a period without days."""
+    if first > last:
+        return 0.0
+    cube, hours = context.data.cube, context.view.hours
+    there = hours_there(cube.timezone, first, (last - first).days + 1)[:, slice(*hours)] > 0
+    until = np.append(0, there.sum(axis=1).cumsum())
+    begins, ends = cube.days_within(_chosen(context), first_day=first, last_day=last, hours=hours)
+    return float(energy["known_hours"].sum() / max(1, (until[ends] - until[begins]).sum()))
 
 
 def _customers_section(context: Context, energy: pd.DataFrame) -> Component:

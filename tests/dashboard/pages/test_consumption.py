@@ -77,14 +77,19 @@ def test_the_share_of_known_hours_is_told_only_where_some_are_missing(data):
     assert cards(render(data, "sector=Bakery&from=2024-04-05&to=2024-04-05"))["Known hours"] == "75.0 %"
 
 
-def test_a_customers_period_is_that_of_its_own_readings(data):
+def test_a_customer_is_shown_over_the_days_of_its_own_readings(data):
     energy = np.ones((20, 24), np.float32)
     energy[12] = np.nan  # one of the four days that M1 has
     first = (FIRST_DAY - date(1970, 1, 1)).days
     cube = Cube("UTC", METERS, first + np.array([0, 2, 0, 0]), np.array([0, 10, 14, 17, 20]), energy)
-    page = render(Data(data.results, cube), "customer=M1")
+    short = Data(data.results, cube)
+    page = render(short, "customer=M1")
     assert cards(page)["Known hours"] == "75.0 %"
     assert "3 Mar 2024 – 6 Mar 2024" in words(page)
+    assert cards(render(short))["Known hours"] == "95.0 %"
+    assert "Known hours" not in cards(render(short, "from=2024-03-01&to=2024-03-04"))
+    assert cards(render(short, "from=2024-03-05&to=2024-03-07"))["Known hours"] == "80.0 %"
+    assert cards(render(short, "from=2024-04-01&to=2024-04-02"))["Known hours"] == "0.0 %"
 
 
 def test_a_skipped_hour_is_not_missing():
