@@ -17,6 +17,8 @@ from click.testing import CliRunner
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from loadprofiles import workers
+
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("*.py", "MLproject", "*.yaml", "requirements*.txt", "*.csv")
 FOLDERS = ("loadprofiles", "oldmongo", "sql", "newmongo", "customers")
@@ -60,25 +62,29 @@ class Project:
         """The script that `mlflow run` would start: without mlflow before it, which takes seconds to start."""
         return self.run("python", f"{entry_point}.py", *options(parameters), environment=environment)
 
-    def here(self, *parameters: str, entry_point: str = "pipeline") -> subprocess.CompletedProcess[str]:
+    def here(
+        self, *parameters: str, entry_point: str = "pipeline", environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """The script's command in this process, which has imported what a new one takes seconds for.
 
         For tests of what a command makes. What steps print themselves is not in the output.
         """
         command = importlib.import_module(entry_point).main
-        with self._entered():
+        with self._entered(environment or {}):
             done = CliRunner().invoke(command, options(parameters), prog_name=entry_point, catch_exceptions=False)
         return subprocess.CompletedProcess([entry_point, *parameters], done.exit_code, done.output)
 
     @contextmanager
-    def _entered(self) -> Iterator[None]:
+    def _entered(self, environment: dict[str, str]) -> Iterator[None]:
         """A block in the project's folder, with its store; then all is as it was before."""
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
             for name in os.environ.keys() - clean_environment().keys():
                 patch.delenv(name)
-            patch.setenv("MLFLOW_TRACKING_URI", self.store)
+            workers.warm_up()  # it keeps the environment in which it is started: this one serves all tests
+            for name, value in (environment | {"MLFLOW_TRACKING_URI": self.store}).items():
+                patch.setenv(name, value)
             patch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
             yield
         for number, handler in handlers.items():

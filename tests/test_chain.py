@@ -199,6 +199,13 @@ def test_a_further_artifact_that_is_lost_or_changed_is_an_input_as_any_other(pla
     assert ": input second\n" in capfd.readouterr().out
 
 
+def test_a_step_reads_the_live_system_that_is_named_now(place, monkeypatch):
+    steps = two_steps(place, make='params["system"] = os.environ.get("LIVE_URI")')
+    assert artifact(run(steps)["make"], "make_csv").read_text() == "None,None"
+    monkeypatch.setenv("LIVE_URI", "mongodb://here")
+    assert artifact(run(steps, load_new=True)["make"], "make_csv").read_text() == "None,mongodb://here"
+
+
 def test_a_live_system_is_read_again_only_when_load_new_asks(place, monkeypatch, capfd):
     steps = two_steps(place)
     monkeypatch.setenv("LIVE_URI", "mongodb://ana:s3cret@db/x")

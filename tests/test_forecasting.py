@@ -52,7 +52,7 @@ def test_the_command_alone_does_the_same(project):
     [("holidays=Atlantis", "holidays 'Atlantis' is no country"), ("model=prophet", "'prophet' is not one of 'auto'")],
 )
 def test_a_parameter_that_cannot_be_used_is_one_clear_line(project, parameter, message):
-    done = project.script(parameter, entry_point="forecasting")
+    done = project.here(parameter, entry_point="forecasting")
     assert done.returncode != 0
     assert message in done.stdout
     assert not project.runs("attributes.status = 'RUNNING'")

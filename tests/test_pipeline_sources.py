@@ -33,7 +33,7 @@ def test_a_live_historian_is_read_with_the_columns_meters_and_days_asked_for(pro
         "sql_folder=no exports", "sql_table=energies", "sql_columns=timestamp=ts,tagname=tag,energy=value",
         "sql_meters=SMP0009", "sql_from=2019-06-04", "sql_to=2019-06-05",
     )  # fmt: skip
-    done = project.script(*given, entry_point="etl_sql", environment={"SQL_URL": url})
+    done = project.here(*given, entry_point="etl_sql", environment={"SQL_URL": url})
     assert done.returncode == 0, done.stdout
     run = project.latest("etl_sql")
     assert run.data.metrics["days_profile"] == 2
@@ -50,7 +50,7 @@ def test_a_live_database_is_read_on_from_where_the_last_load_ended(project, mong
     given = (f"mongo_database={mongo_database.name}", "oldmongo_folder=", "sql_folder=", "customers_folder=",
              "number_of_clusters=3", "compute_dtw=false", "forecast_model=", "detector=")  # fmt: skip
     live = {"MONGO_URI": mongo_uri}
-    done = project.script(*given, environment=live)
+    done = project.here(*given, environment=live)
     assert done.returncode == 0, done.stdout
     first = project.latest("load_newmongo")
     assert first.data.metrics["documents_kept"] == 0
@@ -58,7 +58,7 @@ def test_a_live_database_is_read_on_from_where_the_last_load_ended(project, mong
     late = {"id": "SMP0015", "date": "2020-05-20", "energy_type": "active_sum"}
     mongo_database.daily.update_one(late, {"$set": {"12:00:00": 9.5}})
     mongo_database.daily.insert_one(late | {"date": "2020-05-29"} | {f"{hour:02d}:00:00": 1.0 for hour in range(24)})
-    done = project.script(*given, "load_new=true", environment=live)
+    done = project.here(*given, "load_new=true", environment=live)
     assert done.returncode == 0, done.stdout
     second = project.latest("load_newmongo").data.metrics
     assert second["documents_new"] == 1
@@ -74,7 +74,7 @@ def test_customers_on_a_web_server_are_cleaned_with_corrections_and_a_report(pro
         "meter,rule,from,to,factor,reason\nCliente 1,scale,,,2,the transformer ratio was forgotten\n"
     )
     with serve(ROOT / "customers") as web:
-        done = project.script(
+        done = project.here(
             f"customers_folder={web.url}",
             f"corrections_csv={tmp_path / 'corrections.csv'}",
             "like_days=true",
@@ -118,7 +118,7 @@ def test_a_source_without_one_readable_file_is_named_and_the_other_steps_are_sto
     for file, content in contents.items():
         file.write_text(content.replace("Active_energy", "Aktive", 1))
     try:
-        done = project.script()
+        done = project.here()
     finally:
         for file, content in contents.items():
             file.write_text(content)

@@ -81,7 +81,7 @@ def finished(project):
 def whole(project, interrupted):
     """The same sweep once more, to its end: what it said, its parent, and how many runs were there already."""
     before = len(finished(project))
-    done = project.script(*ASKED, entry_point="sweep")
+    done = project.here(*ASKED, entry_point="sweep")
     assert done.returncode == 0, done.stdout
     return done.stdout, project.latest("sweep"), before
 
