@@ -113,8 +113,8 @@ class Chain:
             "MLFLOW_TRACKING_URI": tracking.store_uri(),
             "MLFLOW_EXPERIMENT_ID": self._parent.info.experiment_id,
         }
-        # the fork server may be older than the variable
-        environment |= {name: os.environ[name] for name in (step.live,) if name in os.environ}
+        if step.live in os.environ:  # the fork server may be older than the variable
+            environment[step.live] = os.environ[step.live]
         try:
             process = workers.start(ROOT / f"{step.name}.py", self._arguments(step), environment)
         except BaseException:
