@@ -86,9 +86,11 @@ class Project:
             for name, value in (environment | {"MLFLOW_TRACKING_URI": self.store}).items():
                 patch.setenv(name, value)
             patch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
-            yield
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+            try:
+                yield
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
 
     @property
     def store(self) -> str:
